@@ -1,0 +1,32 @@
+# The five commands of this project. Each makes its own environment first, so a fresh clone needs only Python 3.11+.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: demo test test-all lint bench format
+
+demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
+	$(BIN)/python examples/airpassengers.py
+
+test: $(VENV)/installed  ## the quick tests
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu"
+
+test-all: $(VENV)/installed  ## every test that this machine can run
+	$(BIN)/python -m pytest -q -n 2
+
+lint: $(VENV)/installed  ## style and types
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+
+format: $(VENV)/installed  ## put every file into the house style
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
+
+bench: $(VENV)/installed  ## what the training loop costs over a hand-written one
+	$(BIN)/python benchmarks/training_step.py
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@

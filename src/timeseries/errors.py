@@ -1,0 +1,91 @@
+"""Every exception this library raises on purpose.
+
+TimeSeriesError
+├── SettingError     (also ValueError)           a setting is unknown, out of range or inconsistent
+├── DataError        (also ValueError)           a table or array has the wrong shape, order or content
+├── NotFittedError   (also RuntimeError)         something was used before fit()
+├── UnsupportedError (also NotImplementedError)  this network cannot do what was asked
+├── TrainingError    (also RuntimeError)         training went wrong, e.g. the loss is not finite
+├── ArtifactError    (also ValueError)           a model file is damaged, incomplete or not ours
+└── MissingExtraError (also ImportError)         an optional package is not installed
+
+Each class carries the exit code with which the command line ends when it is raised.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import ClassVar
+
+
+class TimeSeriesError(Exception):
+    """Base class, so that callers can catch everything of ours at once."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class SettingError(TimeSeriesError, ValueError):
+    """A setting is unknown, out of range or inconsistent."""
+
+    exit_code = 2
+
+
+class DataError(TimeSeriesError, ValueError):
+    """A table or array has the wrong shape, order or content."""
+
+    exit_code = 3
+
+
+class NotFittedError(TimeSeriesError, RuntimeError):
+    """Something was used before fit()."""
+
+    exit_code = 2
+
+
+class UnsupportedError(TimeSeriesError, NotImplementedError):
+    """This network cannot do what was asked."""
+
+    exit_code = 2
+
+
+class TrainingError(TimeSeriesError, RuntimeError):
+    """Training went wrong, e.g. the loss is not finite."""
+
+    exit_code = 6
+
+
+class ArtifactError(TimeSeriesError, ValueError):
+    """A model file is damaged, incomplete or not ours."""
+
+    exit_code = 4
+
+
+class MissingExtraError(TimeSeriesError, ImportError):
+    """An optional package is not installed."""
+
+    exit_code = 2
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(
+            f"This needs {package}, which is not installed. "
+            f"Install it with: pip install 'timeseries-deeplearning[{extra}]'"
+        )
+
+
+def did_you_mean(name: object, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for a misspelt name, or nothing when no known name is close.
+
+    >>> did_you_mean("hiden_size", ["hidden_size", "dropout"])
+    " Did you mean 'hidden_size'?"
+    """
+    close = get_close_matches(str(name), list(known), n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:
+    """Build the one message used for every misspelt name of a setting, model, loss or metric.
+
+    >>> print(unknown_name("model", "lsmt", ["gru", "lstm"]))
+    Unknown model 'lsmt'. Did you mean 'lstm'? Known: gru, lstm.
+    """
+    known = sorted(known)
+    return SettingError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
