@@ -42,7 +42,7 @@ class NotFittedError(TimeSeriesError, RuntimeError):
 
 
 class UnsupportedError(TimeSeriesError, NotImplementedError):
-    """This network cannot do what was asked."""
+    """What was asked is something this network cannot do."""
 
     exit_code = 2
 
