@@ -1,1 +1,1 @@
-"""TODO."""
+"""Everything that needs PyTorch: networks, windows on a device, the training loop, estimators."""

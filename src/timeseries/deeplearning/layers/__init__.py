@@ -1,1 +1,1 @@
-"""TODO."""
+"""Pieces that networks share; one idea per file."""

@@ -1,0 +1,49 @@
+"""The first layer of every network: which numbers of the window it reads, and which steps are there."""
+
+import torch
+from torch import Tensor, nn
+
+from timeseries.deeplearning.window import Sizes, Window
+
+
+class WindowInputs(nn.Module):
+    """Turn a window into input features and a mask of the steps that are present.
+
+    A missing value enters as 0, whatever stands in its place. When values may be missing inside the
+    window (``sizes.masked``), the network is also told which ones are, and how long ago the last
+    observed step was.
+    """
+
+    def __init__(self, sizes: Sizes) -> None:
+        super().__init__()
+        self.masked = sizes.masked
+        self.width = 2 * sizes.past + 1 if sizes.masked else sizes.past
+
+    def forward(self, window: Window) -> tuple[Tensor, Tensor | None]:
+        """Return the features (B, T, W) and the present steps (B, T), or None when all are."""
+        past, observed = window.past, window.observed  # (B, T, F)
+        present = None
+        if observed is not None:
+            past = past.masked_fill(~observed, 0.0)  # (B, T, F)
+            present = observed.any(-1)  # (B, T)
+        if not self.masked:
+            return past, present
+        seen = torch.ones_like(past) if observed is None else observed.to(past.dtype)  # (B, T, F)
+        gap = torch.ones_like(past[..., 0]) if window.time_gap is None else window.time_gap  # (B, T)
+        return torch.cat([past, seen, gap.log1p().unsqueeze(-1)], dim=-1), present  # (B, T, 2F+1)
+
+
+def without_missing(window: Window) -> Tensor:
+    """Return the past with every missing value replaced by the feature's last observed one before it.
+
+    Before the first observed value of a feature stands that first value; a feature that was never
+    observed in the window is 0.
+    """
+    past, observed = window.past, window.observed  # (B, T, F)
+    if observed is None:
+        return past
+    steps = torch.arange(past.shape[1], device=past.device)[None, :, None]  # (1, T, 1)
+    last = torch.where(observed, steps, -1).cummax(dim=1).values  # (B, T, F)
+    first = observed.to(torch.uint8).argmax(dim=1, keepdim=True)  # (B, 1, F)
+    source = torch.where(last >= 0, last, first)  # (B, T, F)
+    return past.masked_fill(~observed, 0.0).gather(1, source)  # (B, T, F)

@@ -1,0 +1,39 @@
+"""The one promise of every network."""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+from torch import Tensor, nn
+
+from timeseries.deeplearning.window import Window
+from timeseries.errors import UnsupportedError
+
+
+class ForecastNetwork(nn.Module, ABC):
+    """Map a window of the past to a forecast of the future.
+
+    A network that reads its window from left to right can also carry its state from one observation to
+    the next: ``start`` reads a history, ``step`` reads one more observation and forecasts. The answer is
+    the one ``forward`` would give over the history grown by that observation.
+    """
+
+    causal: ClassVar[bool]
+    """What the network computes at a step never depends on later steps of the window."""
+
+    any_length: ClassVar[bool] = True
+    """The network reads windows of any length, not only of the one it was built for."""
+
+    @abstractmethod
+    def forward(self, window: Window) -> Tensor:
+        """Map a window to a forecast (B, H, D, P)."""
+
+    def start(self, window: Window) -> Any:
+        """Read a history and return the state after it."""
+        raise UnsupportedError(
+            f"{type(self).__name__} cannot stream: it needs its whole window for every forecast. "
+            "Use forward() over the last window, or a recurrent network such as LSTMNetwork."
+        )
+
+    def step(self, state: Any, window: Window) -> tuple[Tensor, Any]:
+        """Read one more observation, a window of one step, and return forecast (B, H, D, P) and state."""
+        return self.start(window)  # type: ignore[no-any-return]  # refused in the same words
