@@ -9,6 +9,14 @@ from typing import Any, NamedTuple, Self
 from timeseries.errors import SettingError, unknown_name
 
 
+EXPECTED: dict[type, str] = {
+    Integral: "a whole number",
+    Real: "a number",
+    str: "a name",
+    tuple: "a sequence of numbers",
+}
+
+
 class Rule(NamedTuple):
     """What values a setting may take, and the sentence that explains it."""
 
@@ -23,17 +31,11 @@ class Rule(NamedTuple):
         """Say what is wrong with ``value``, or None."""
         if value is None and self.optional:
             return None
-        expected = {
-            Integral: "a whole number",
-            Real: "a number",
-            str: "a name",
-            tuple: "a sequence of numbers",
-        }
         right_kind = isinstance(value, (tuple, list)) if self.kind is tuple else isinstance(value, self.kind)
         if self.kind is bool:
             return None if right_kind else f"{name} must be True or False, got {value!r}"
         if not right_kind or isinstance(value, bool):
-            return f"{name} must be {expected[self.kind]}, got {value!r}"
+            return f"{name} must be {EXPECTED[self.kind]}, got {value!r}"
         if self.choices and value not in self.choices:
             return str(unknown_name(name, value, self.choices)).rstrip(".")
         if self.kind in (Integral, Real):
@@ -57,7 +59,7 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
 ) -> Any:
-    """Declare one setting: its default, its sentence and what it may be. None is allowed if it is the default."""
+    """Declare one setting: default, sentence, and what it may be (None too, if that is the default)."""
     rule = Rule(help, kind, low, high, choices, optional=default is None)
     return field(default=default, metadata={"rule": rule})
 

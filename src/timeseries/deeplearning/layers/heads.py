@@ -4,6 +4,8 @@ Every step is decoded from the same, newest summary. Decoding step k from the st
 some libraries do, throws the newest observations away and makes every step an H-step-ahead forecast.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -22,7 +24,10 @@ class DirectHead(nn.Module):
 
     def forward(self, summary: Tensor, window: Window) -> Tensor:
         """Map summary (B, W) to a forecast (B, H, D, P)."""
-        return self.project(with_static(summary, window)).unflatten(-1, self.shape)  # (B, H, D, P)
+        forecast: Tensor = self.project(with_static(summary, window)).unflatten(
+            -1, self.shape
+        )  # (B, H, D, P)
+        return forecast
 
 
 class CovariateHead(nn.Module):
@@ -45,7 +50,8 @@ class CovariateHead(nn.Module):
     def forward(self, summary: Tensor, window: Window) -> Tensor:
         """Map summary (B, W) to a forecast (B, H, D, P)."""
         contexts = self.steps(with_static(summary, window)).unflatten(-1, self.contexts)  # (B, H, STEP_WIDTH)
-        decoded = self.decode(torch.cat([contexts, window.future], dim=-1))  # (B, H, D*P)
+        future = cast("Tensor", window.future)  # (B, H, K) there for every network built with K > 0
+        decoded = self.decode(torch.cat([contexts, future], dim=-1))  # (B, H, D*P)
         return decoded.unflatten(-1, self.shape)  # type: ignore[no-any-return]  # (B, H, D, P)
 
 

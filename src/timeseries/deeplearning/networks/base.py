@@ -1,7 +1,7 @@
 """The one promise of every network."""
 
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -16,12 +16,6 @@ class ForecastNetwork(nn.Module, ABC):
     the next: ``start`` reads a history, ``step`` reads one more observation and forecasts. The answer is
     the one ``forward`` would give over the history grown by that observation.
     """
-
-    causal: ClassVar[bool]
-    """What the network computes at a step never depends on later steps of the window."""
-
-    any_length: ClassVar[bool] = True
-    """The network reads windows of any length, not only of the one it was built for."""
 
     @abstractmethod
     def forward(self, window: Window) -> Tensor:

@@ -28,8 +28,6 @@ class InstanceNormalized(ForecastNetwork):
         super().__init__()
         self.network = network
         self.targets = targets
-        self.causal = False  # type: ignore[misc]  # the statistics of a step's window include later steps
-        self.any_length = network.any_length  # type: ignore[misc]
 
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""

@@ -13,8 +13,6 @@ from timeseries.deeplearning.window import Sizes, Window
 class LSTMNetwork(ForecastNetwork):
     """Read the window with a stack of LSTM layers; forecast from the last hidden state of the top one."""
 
-    causal = True
-
     def __init__(self, sizes: Sizes, *, hidden_size: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)

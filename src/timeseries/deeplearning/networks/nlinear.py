@@ -11,9 +11,6 @@ from timeseries.deeplearning.window import Sizes, Window
 class NLinearNetwork(ForecastNetwork):
     """Subtract the last value, map the window linearly, add the last value of the targets back."""
 
-    causal = True
-    any_length = False
-
     def __init__(self, sizes: Sizes) -> None:
         super().__init__()
         self.sizes = sizes

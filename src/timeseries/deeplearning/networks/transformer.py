@@ -13,8 +13,6 @@ from timeseries.deeplearning.window import Sizes, Window
 class TransformerNetwork(ForecastNetwork):
     """Let every step attend to the steps before it; forecast from what the newest step has gathered."""
 
-    causal = True
-
     def __init__(self, sizes: Sizes, *, d_model: int, nhead: int, num_layers: int, dropout: float) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)
