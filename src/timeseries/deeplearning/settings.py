@@ -8,7 +8,6 @@ from typing import Any, NamedTuple, Self
 
 from timeseries.errors import SettingError, unknown_name
 
-
 EXPECTED: dict[type, str] = {
     Integral: "a whole number",
     Real: "a number",
@@ -74,7 +73,7 @@ class TrainingSettings:
     ``config`` may hold any of the settings by name and wins over the keywords.
     """
 
-    config: InitVar[Mapping[str, Any] | None] = field(default=None, kw_only=False)
+    config: InitVar[Any] = field(default=None, kw_only=False)
     input_size: int | None = setting(
         None, "Features of one row; taken from the data when absent.", Integral, low=1
     )
@@ -101,15 +100,18 @@ class TrainingSettings:
     device: str = setting("cpu", "Where the network runs.", str, choices=("cpu", "cuda", "mps"))
     seed: int = setting(0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0)
 
-    def __new__(cls, config: Mapping[str, Any] | None = None, **settings: Any) -> Self:
+    def __new__(cls, config: Any = None, **settings: Any) -> Self:
         """Refuse a misspelt keyword with a hint, before Python refuses it without one."""
         known = setting_names(cls)
-        for name in [*settings, *(config or {})]:
+        for name in [*settings, *(config if isinstance(config, Mapping) else {})]:
             if name not in known:
                 raise unknown_name(f"{cls.__name__} setting", name, known)
         return super().__new__(cls)
 
-    def __post_init__(self, config: Mapping[str, Any] | None) -> None:
+    def __post_init__(self, config: Any) -> None:
+        if config is not None and not isinstance(config, Mapping):
+            self.unusable_config = config  # problems() reports it: scikit-learn wants no error here
+            return
         for name, value in (config or {}).items():
             setattr(self, name, value)
 
@@ -119,6 +121,8 @@ class TrainingSettings:
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
+        if hasattr(self, "unusable_config"):
+            yield f"config must be a dictionary of settings, got {self.unusable_config!r}"
         for f in fields(self):
             problem = f.metadata["rule"].problem(f.name, getattr(self, f.name))
             if problem:

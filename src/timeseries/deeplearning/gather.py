@@ -1,0 +1,275 @@
+"""Windows become batches here: indexing on the buffers' own device, O(batch) work per step.
+
+All series stand one after another in one float32 buffer of (value - anchor), the anchor being the first
+observed value of each series and column, in float64: a large level costs no precision. Scaling is one
+multiply-add per batch, so folds and refits share the buffer and differ in the affine alone. The windows
+themselves are overlapping views of the buffer; nothing is stored per window.
+"""
+
+from collections.abc import Hashable, Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from timeseries.deeplearning.window import Window
+from timeseries.windows import Ints, Permutation, WindowIndex
+
+Floats = npt.NDArray[np.float64]
+CHUNK = 1 << 16  # windows located at once: enough to amortise the search, small enough to stay in cache
+
+
+class Affine(NamedTuple):
+    """Centre and scale of every column of every series; scaled = (value - center) / scale."""
+
+    center: Floats  # (S, C)
+    scale: Floats  # (S, C)
+
+
+class Batch(NamedTuple):
+    """One optimiser step: windows, their targets, and how much each target counts."""
+
+    window: Window
+    target: Tensor  # (B, H, D)
+    weight: Tensor | None  # (B, H, D), None when every target counts once
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class SeriesTable:
+    """All numbers of all series, as the gather wants them; NaN marks what was not observed."""
+
+    names: tuple[Hashable, ...]  # S
+    offsets: Ints  # (S+1,)
+    values: Floats  # (N, C)
+    inputs: slice  # the columns that a window shows
+    targets: slice  # the columns to forecast
+    lead: int  # rows from the origin to the first row of the target
+    time_gap: Floats | None = None  # (N,) units of the frequency since the last observed row
+    known: Floats | None = None  # (M, K) known into the future; runs past the end of the values
+    known_offsets: Ints | None = None  # (S+1,)
+    static: Floats | None = None  # (S, Q), scaled by the caller
+
+
+class Scaling(NamedTuple):
+    """How values and known covariates are scaled."""
+
+    values: Affine
+    known: Affine | None = None
+
+
+class Block:
+    """One block of columns of all series on the device: value - anchor, and what of it was observed."""
+
+    def __init__(self, values: Floats, offsets: Ints, margin: int, device: torch.device) -> None:
+        observed = np.isfinite(values)  # (N, C)
+        self.anchor = _first_observed(values, observed, offsets)  # (S, C)
+        change = np.where(observed, values - np.repeat(self.anchor, np.diff(offsets), axis=0), 0.0)  # (N, C)
+        self.rows = _with_margin(change.astype(np.float32), margin, device)  # (margin+N, C)
+        complete = bool(observed.all())
+        self.observed = None if complete else _with_margin(observed, margin, device)  # (margin+N, C)
+
+
+class Buffers:
+    """Everything that windows are cut from, on one device; made once, whatever the scaling.
+
+    Parameters
+    ----------
+    table : SeriesTable
+        The numbers.
+    context : int
+        Rows of the longest window to cut (T).
+    device : str
+        Where the numbers go.
+    """
+
+    def __init__(self, table: SeriesTable, *, context: int, device: str = "cpu") -> None:
+        self.table, self.context, self.device = table, context, torch.device(device)
+        margin = context - 1  # rows before the first series, so that no span starts outside the buffer
+        self.values = Block(table.values, table.offsets, margin, self.device)
+        self.known, self.known_shift = None, np.zeros(len(table.names), dtype=np.int64)
+        if table.known is not None and table.known_offsets is not None:
+            self.known = Block(table.known, table.known_offsets, margin, self.device)
+            self.known_shift = table.known_offsets[:-1] - table.offsets[:-1]  # (S,)
+        self.gap = None
+        if table.time_gap is not None:
+            self.gap = _with_margin(table.time_gap.astype(np.float32)[:, None], margin, self.device)
+        self.static = None
+        if table.static is not None:
+            self.static = torch.from_numpy(table.static.astype(np.float32)).to(self.device)
+
+
+class _Scaled:
+    """A block seen through an affine: scaled = (value - center) / scale, in one multiply-add."""
+
+    def __init__(self, block: Block, affine: Affine) -> None:
+        slope = (1.0 / affine.scale).astype(np.float32)  # (S, C)
+        shift = ((block.anchor - affine.center) / affine.scale).astype(np.float32)  # (S, C)
+        self.slope = torch.from_numpy(slope).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
+        self.shift = torch.from_numpy(shift).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
+        self.rows = block.rows
+
+    def spans(self, at: Tensor, starts: Tensor, length: int, columns: slice = slice(None)) -> Tensor:
+        """Return scaled spans (B, length, C) of the series ``at`` from rows ``starts``."""
+        slope, shift = (
+            part if part.shape[0] == 1 else part.index_select(0, at) for part in (self.slope, self.shift)
+        )  # (B, 1, C) each; one series needs no lookup
+        spans = _spans(self.rows[:, columns], length, starts)  # (B, length, C)
+        return torch.addcmul(shift[..., columns], spans, slope[..., columns])  # (B, length, C)
+
+
+class ResidentGather:
+    """Cut windows out of buffers that live on one device as a whole.
+
+    Parameters
+    ----------
+    buffers : Buffers
+        The numbers; they also fix the rows of a window (T).
+    scaling : Scaling
+        How they are scaled.
+    horizon : int
+        Rows of a target (H).
+    """
+
+    def __init__(self, buffers: Buffers, scaling: Scaling, *, horizon: int) -> None:
+        self.buffers, self.table = buffers, buffers.table
+        self.context, self.horizon, self.device = buffers.context, horizon, buffers.device
+        self.values = _Scaled(buffers.values, scaling.values)
+        self.known = None
+        if buffers.known is not None and scaling.known is not None:
+            self.known = _Scaled(buffers.known, scaling.known)
+
+    def window(self, series: Ints, origin: Ints) -> Window:
+        """Return the windows that end at the given origins, (B,) series and (B,) rows.
+
+        This is the door of the past: no number after an origin passes it, except covariates that are
+        known into the future.
+        """
+        at, rows = self._to_device(series), self._to_device(origin)  # (B,) each
+        past = self.values.spans(at, rows, self.context, self.table.inputs)  # (B, T, C)
+        future = None
+        if self.known is not None:
+            starts = self._to_device(origin + self.buffers.known_shift[series])  # (B,)
+            covariates = self.known.spans(at, starts, self.context + self.horizon)  # (B, T+H, K)
+            past = torch.cat([past, covariates[:, : self.context]], dim=-1)  # (B, T, C+K)
+            future = covariates[:, self.context :]  # (B, H, K)
+        gap, static = self.buffers.gap, self.buffers.static
+        return Window(
+            past,
+            self._observed(series, origin, rows, past),
+            None if gap is None else _spans(gap, self.context, rows).squeeze(-1),  # (B, T)
+            future,
+            None if static is None else static.index_select(0, at),  # (B, Q)
+        )
+
+    def target(self, series: Ints, origin: Ints) -> tuple[Tensor, Tensor | None]:
+        """Return the scaled targets (B, H, D) of the given origins, and which are observed (None: all).
+
+        This is the other door: what passes it is for losses and scores, never for a network.
+        """
+        starts = self._to_device(origin + self.context - 1 + self.table.lead)  # (B,)
+        target = self.values.spans(self._to_device(series), starts, self.horizon, self.table.targets)
+        if self.buffers.values.observed is None:
+            return target, None
+        observed = _spans(self.buffers.values.observed[:, self.table.targets], self.horizon, starts)
+        return target.masked_fill(~observed, 0.0), observed  # (B, H, D) each
+
+    def _to_device(self, indices: Ints) -> Tensor:
+        return torch.from_numpy(indices).to(self.device)
+
+    def _observed(self, series: Ints, origin: Ints, rows: Tensor, past: Tensor) -> Tensor | None:
+        """Return which numbers of ``past`` (B, T, F) are observed, None when all are."""
+        available = origin - self.table.offsets[series] + 1  # (B,) rows of its own series up to the origin
+        short = bool((available < self.context).any())
+        mask = self.buffers.values.observed
+        if mask is None and not short:
+            return None
+        observed = torch.ones_like(past, dtype=torch.bool)  # (B, T, F)
+        if mask is not None:
+            values = _spans(mask[:, self.table.inputs], self.context, rows)  # (B, T, C)
+            observed[..., : values.shape[-1]] = values
+        if short:
+            start = self._to_device(self.context - available)  # (B,) the first step of its own series
+            inside = torch.arange(self.context, device=self.device) >= start.unsqueeze(1)  # (B, T)
+            observed &= inside.unsqueeze(-1)  # (B, T, F)
+        return observed
+
+
+class Batches:
+    """The windows of an index, batch by batch; every batch has the same shape.
+
+    Parameters
+    ----------
+    gather : ResidentGather
+        Where the windows come from.
+    index : WindowIndex
+        Which windows.
+    batch_size : int
+        Windows of a batch (B). A last batch that is not full is filled up with windows of weight 0.
+    seed : int, optional
+        Shuffles each epoch; without it the windows come in their order.
+    """
+
+    def __init__(
+        self, gather: ResidentGather, index: WindowIndex, batch_size: int, seed: int | None = None
+    ) -> None:
+        self.gather, self.index, self.seed = gather, index, seed
+        self.batch_size = min(batch_size, len(index))
+
+    def __len__(self) -> int:
+        return -(-len(self.index) // self.batch_size)
+
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of one epoch."""
+        per_chunk = max(1, CHUNK // self.batch_size)
+        for first in range(0, len(self), per_chunk):
+            steps = range(first, min(first + per_chunk, len(self)))
+            series, origin = self.locate(epoch, steps.start, steps.stop)
+            for step in steps:
+                part = slice((step - first) * self.batch_size, (step - first + 1) * self.batch_size)
+                yield self._batch(step, series[part], origin[part])
+
+    def locate(self, epoch: int, start: int, stop: int) -> tuple[Ints, Ints]:
+        """Return series and origins of the windows of steps [start, stop) of an epoch."""
+        positions = np.arange(start * self.batch_size, stop * self.batch_size)
+        positions[positions >= len(self.index)] = 0  # the filling of the last batch
+        if self.seed is not None:
+            positions = Permutation(len(self.index), self.seed, epoch)(positions)
+        return self.index.locate(positions)
+
+    def _batch(self, step: int, series: Ints, origin: Ints) -> Batch:
+        window = self.gather.window(series, origin)
+        target, observed = self.gather.target(series, origin)
+        weight = None if observed is None else observed.to(target.dtype)  # (B, H, D)
+        missing = (step + 1) * self.batch_size - len(self.index)
+        if missing > 0:
+            weight = torch.ones_like(target) if weight is None else weight
+            weight[-missing:] = 0.0
+        return Batch(window, target, weight)
+
+
+def _spans(rows: Tensor, length: int, starts: Tensor) -> Tensor:
+    """Copy ``length`` rows from each start: (N, C), (B,) -> (B, length, C)."""
+    step, column = rows.stride()
+    count = rows.shape[0] - length + 1
+    view = rows.as_strided((count, length, rows.shape[1]), (step, step, column), rows.storage_offset())
+    return view.index_select(0, starts)  # (B, length, C)
+
+
+def _with_margin(rows: npt.NDArray[np.generic], margin: int, device: torch.device) -> Tensor:
+    padded = np.zeros((margin + len(rows), rows.shape[1]), dtype=rows.dtype)
+    padded[margin:] = rows
+    return torch.from_numpy(padded).to(device)
+
+
+def _first_observed(values: Floats, observed: npt.NDArray[np.bool_], offsets: Ints) -> Floats:
+    """Return the first observed value of each series and column, (S, C); 0 where there is none."""
+    rows = np.where(observed, np.arange(len(values))[:, None], len(values))  # (N, C)
+    first = np.full((len(offsets) - 1, values.shape[1]), len(values))  # (S, C)
+    filled = np.flatnonzero(np.diff(offsets))  # reduceat wants no empty segment
+    if len(filled):
+        first[filled] = np.minimum.reduceat(rows, offsets[:-1][filled], axis=0)
+    padded = np.concatenate([values, np.zeros((1, values.shape[1]))])  # (N+1, C)
+    return np.take_along_axis(padded, first, axis=0)  # (S, C)

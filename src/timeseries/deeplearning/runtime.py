@@ -1,0 +1,25 @@
+"""Where and under which randomness a network runs; the process is left as it was found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+from timeseries.errors import SettingError
+
+
+def check_device(device: str) -> None:
+    """Refuse a device that this machine does not have."""
+    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available[device]:
+        present = ", ".join(name for name, there in available.items() if there)
+        raise SettingError(f"device={device!r} is not available here. Available: {present}.")
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Draw from a stream of random numbers of its own, and restore the caller's afterwards."""
+    devices = [torch.cuda.current_device()] if device == "cuda" else []
+    with torch.random.fork_rng(devices=devices):
+        torch.manual_seed(seed)
+        yield

@@ -1,0 +1,160 @@
+"""THE training loop: fit, epoch, step. The only file that calls backward().
+
+Nothing in it waits for the device within a step: losses stay there and are read every ``READ_EVERY`` steps.
+A loss that is not finite is found at the next reading, together with the step where it began.
+"""
+
+import copy
+import math
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from timeseries.deeplearning.gather import Batch, Batches
+from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.losses import Loss, weighted_mean
+from timeseries.deeplearning.optimizers import make_optimizer
+from timeseries.errors import TrainingError
+
+READ_EVERY = 256  # steps between readings of the losses
+TOO_LARGE = 1e15  # scaled values whose square nears the end of float32
+
+
+class LoopSettings(Protocol):
+    """The settings that the loop reads."""
+
+    epochs: int
+    learning_rate: float
+    optimizer: str
+    clip_norm: float | None
+    patience: int | None
+
+
+class Trainer:
+    """Fit a network to windows and leave it with its best weights.
+
+    Parameters
+    ----------
+    settings : LoopSettings
+        How to train.
+    loss : Loss
+        What to make small.
+    on_epoch : callable, optional
+        Told about every epoch.
+    """
+
+    def __init__(
+        self, settings: LoopSettings, loss: Loss, on_epoch: Callable[[EpochRecord], None] | None = None
+    ) -> None:
+        self.settings, self.loss, self.on_epoch = settings, loss, on_epoch
+
+    def fit(self, network: nn.Module, train: Batches, validation: Batches | None = None) -> list[EpochRecord]:
+        """Train ``network`` in place and return what happened in each epoch.
+
+        With validation batches the weights of the best epoch are put back; without, the last stay.
+        """
+        optimizer = make_optimizer(self.settings.optimizer, network.parameters(), self.settings.learning_rate)
+        history: list[EpochRecord] = []
+        best_loss, best_epoch, best_weights = math.inf, 0, None
+        for epoch in range(self.settings.epochs):
+            started = time.perf_counter()
+            train_loss = self._epoch(network, train, epoch, optimizer)
+            val_loss = None if validation is None else self.evaluate(network, validation)
+            seconds = time.perf_counter() - started
+            record = EpochRecord(
+                epoch=epoch, steps=len(train), train_loss=train_loss, val_loss=val_loss, seconds=seconds
+            )
+            history.append(record)
+            if self.on_epoch is not None:
+                self.on_epoch(record)
+            if val_loss is None:
+                continue
+            if val_loss < best_loss:
+                best_loss, best_epoch = val_loss, epoch
+                best_weights = copy.deepcopy(network.state_dict())
+            elif self.settings.patience is not None and epoch - best_epoch >= self.settings.patience:
+                break
+        if best_weights is not None:
+            network.load_state_dict(best_weights)
+        return history
+
+    def evaluate(self, network: nn.Module, batches: Batches) -> float:
+        """Return the mean loss over all targets of ``batches``, without learning from them."""
+        with torch.inference_mode():
+            return self._epoch(network, batches, 0, None)
+
+    def _epoch(
+        self, network: nn.Module, batches: Batches, epoch: int, optimizer: torch.optim.Optimizer | None
+    ) -> float:
+        """Walk once over the batches, learning if there is an optimiser, and return the mean loss."""
+        network.train(optimizer is not None)
+        record = _LossRecord(batches, epoch)
+        for step, batch in enumerate(batches.epoch(epoch)):
+            loss = weighted_mean(self.loss(network(batch.window), batch.target), batch.weight)  # ()
+            if optimizer is not None:
+                self._step(network, loss, optimizer)
+            record.add(step, loss.detach(), batch)
+        return record.mean()
+
+    def _step(self, network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(network.parameters(), self.settings.clip_norm)
+        optimizer.step()
+
+
+class _LossRecord:
+    """The losses of an epoch, kept on the device and read now and then."""
+
+    def __init__(self, batches: Batches, epoch: int) -> None:
+        self.batches, self.epoch = batches, epoch
+        self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
+        self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
+        self.first, self.count = 0, 0
+        self.total, self.weight = 0.0, 0.0
+
+    def add(self, step: int, loss: Tensor, batch: Batch) -> None:
+        self.losses[self.count] = loss
+        self.weights[self.count] = batch.target.numel() if batch.weight is None else batch.weight.sum()
+        self.count += 1
+        if self.count == READ_EVERY:
+            self._read()
+
+    def mean(self) -> float:
+        self._read()
+        return self.total / max(self.weight, 1.0)
+
+    def _read(self) -> None:
+        losses = self.losses[: self.count].double().cpu().numpy()
+        weights = self.weights[: self.count].double().cpu().numpy()
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            raise _not_finite(self.batches, self.epoch, self.first + int(bad[0]), float(losses[bad[0]]))
+        self.total += float(losses @ weights)
+        self.weight += float(weights.sum())
+        self.first, self.count = self.first + self.count, 0
+
+
+def _not_finite(batches: Batches, epoch: int, step: int, loss: float) -> TrainingError:
+    """Find the batch again from its cursor and say where the loss went wrong and why."""
+    series, origin = batches.locate(epoch, step, step + 1)
+    window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
+    largest = torch.maximum(window.past.abs().amax(dim=(1, 2)), target.abs().amax(dim=(1, 2)))  # (B,)
+    worst = int(largest.nan_to_num(nan=math.inf).argmax())
+    name = batches.gather.table.names[series[worst]]
+    row = int(origin[worst] - batches.gather.table.offsets[series[worst]])
+    where = f"The loss became {loss} at epoch {epoch + 1}, step {step + 1} of {len(batches)}"
+    if not float(largest[worst]) < TOO_LARGE:
+        return TrainingError(
+            f"{where}: series {name!r} holds a value near row {row} that is too large to train on. "
+            "Check that row, or rescale the series."
+        )
+    return TrainingError(
+        f"{where}: the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
+        f"(series {name!r}, window ending at row {row}). Lower learning_rate, or set clip_norm=1."
+    )

@@ -1,0 +1,220 @@
+"""What every network promises, checked for every network in every shape of data."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+from timeseries.deeplearning.layers import instance_norm
+from timeseries.deeplearning.layers.attention import causal_mask
+from timeseries.deeplearning.layers.positional import sinusoidal_positions
+from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
+from timeseries.deeplearning.networks.lstm import LSTMNetwork
+from timeseries.deeplearning.networks.nlinear import NLinearNetwork
+from timeseries.deeplearning.networks.transformer import TransformerNetwork
+from timeseries.deeplearning.window import Sizes, Window
+from timeseries.errors import UnsupportedError
+
+B, T, H = 4, 12, 5
+POINT = Sizes(context=T, horizon=H, past=1)
+DATA = {
+    "point": POINT,
+    "quantiles": replace(POINT, outputs=3),
+    "masked": replace(POINT, past=2, masked=True),
+    "two targets, future covariate": replace(POINT, past=3, targets=2, future=1),
+    "static": replace(POINT, static=2),
+    "rows of X": replace(POINT, past=3, autoregressive=False),
+}
+
+
+def lstm(sizes):
+    return LSTMNetwork(sizes, hidden_size=8, num_layers=2, dropout=0.2)
+
+
+def transformer(sizes):
+    return TransformerNetwork(sizes, d_model=8, nhead=2, num_layers=2, dropout=0.1)
+
+
+def normalized(build):
+    return lambda sizes: InstanceNormalized(build(sizes), sizes.targets)
+
+
+NETWORKS = {
+    "lstm": lstm,
+    "transformer": transformer,
+    "nlinear": NLinearNetwork,
+    "lstm, instance norm": normalized(lstm),
+    "transformer, instance norm": normalized(transformer),
+}
+STREAMING = ["lstm", "lstm, instance norm"]
+CASES = [
+    pytest.param(build, sizes, id=f"{name} | {data}")
+    for name, build in NETWORKS.items()
+    for data, sizes in DATA.items()
+    if sizes.autoregressive or "instance" not in name
+]
+every_case = pytest.mark.parametrize(("build", "sizes"), CASES)
+ANY_LENGTH = [case for case in CASES if not case.id.startswith("nlinear")]
+
+
+def make(build, sizes, seed=0):
+    torch.manual_seed(seed)
+    return build(sizes).eval()
+
+
+def make_window(sizes, batch=B, length=T, seed=1, masked=None):
+    draw = torch.Generator().manual_seed(seed)
+    observed = gap = None
+    if sizes.masked if masked is None else masked:
+        observed = torch.rand(batch, length, sizes.past, generator=draw) > 0.3
+        observed[:, -1] = True
+        gap = 1 + torch.rand(batch, length, generator=draw)
+    return Window(
+        torch.randn(batch, length, sizes.past, generator=draw),
+        observed,
+        gap,
+        torch.randn(batch, sizes.horizon, sizes.future, generator=draw) if sizes.future else None,
+        torch.randn(batch, sizes.static, generator=draw) if sizes.static else None,
+    )
+
+
+def part(window, rows):
+    return Window(*(None if field is None else field[rows] for field in window))
+
+
+def last_steps(window, steps):
+    past, observed, gap = (None if f is None else f[:, steps] for f in window[:3])
+    return window._replace(past=past, observed=observed, time_gap=gap)
+
+
+@pytest.fixture(autouse=True)
+def _no_gradients(request):
+    with torch.set_grad_enabled("gradient" in request.node.name or "newest" in request.node.name):
+        yield
+
+
+@every_case
+def test_the_forecast_has_the_promised_shape(build, sizes):
+    forecast = make(build, sizes)(make_window(sizes))
+    assert forecast.shape == (B, H, sizes.targets, sizes.outputs)
+    assert forecast.isfinite().all()
+
+
+@every_case
+def test_every_parameter_gets_a_gradient(build, sizes):
+    network = make(build, sizes)
+    (network(make_window(sizes)) * torch.randn(B, H, sizes.targets, sizes.outputs)).sum().backward()
+    dead = [n for n, p in network.named_parameters() if p.grad is None or not p.grad.abs().sum() > 0]
+    assert dead == []
+
+
+@every_case
+def test_rows_of_a_batch_do_not_influence_each_other(build, sizes):
+    network, window = make(build, sizes), make_window(sizes)
+    alone = torch.cat([network(part(window, slice(i, i + 1))) for i in range(B)])
+    torch.testing.assert_close(network(window), alone)
+
+
+@every_case
+def test_the_newest_observation_moves_the_first_step(build, sizes):
+    window = make_window(sizes)
+    window.past.requires_grad_()
+    make(build, sizes)(window)[:, 0].sum().backward()
+    assert (window.past.grad[:, -1].abs().sum(dim=1) > 0).all()
+
+
+@every_case
+def test_what_stands_in_a_masked_place_never_matters(build, sizes):
+    network = make(build, sizes)
+    window = make_window(sizes, masked=True)
+    poisoned = window._replace(past=torch.where(window.observed, window.past, 1e6))
+    torch.testing.assert_close(network(window), network(poisoned), rtol=0, atol=0)
+
+
+@pytest.mark.parametrize(("build", "sizes"), ANY_LENGTH)
+def test_padding_on_the_left_equals_the_shorter_window(build, sizes):
+    network, window = make(build, sizes), make_window(sizes, masked=False)
+    observed = torch.ones_like(window.past, dtype=torch.bool)
+    observed[:, :5] = False
+    gap = torch.ones(B, T)
+    padded = network(window._replace(observed=observed, time_gap=gap))
+    torch.testing.assert_close(padded, network(last_steps(window, slice(5, None))))
+
+
+@pytest.mark.parametrize("sizes", [DATA["point"], DATA["two targets, future covariate"]])
+def test_a_masked_step_leaves_the_state_of_an_lstm_untouched(sizes):
+    network, window = make(lstm, sizes), make_window(sizes, masked=False)
+    observed = torch.ones_like(window.past, dtype=torch.bool)
+    observed[:, [3, 4, 8]] = False
+    kept = [t for t in range(T) if t not in (3, 4, 8)]
+    masked = network(window._replace(observed=observed))
+    torch.testing.assert_close(masked, network(last_steps(window, kept)))
+
+
+@every_case
+def test_a_window_without_any_observation_gives_a_finite_forecast(build, sizes):
+    window = make_window(sizes)
+    nothing = window._replace(observed=torch.zeros_like(window.past, dtype=torch.bool))
+    assert make(build, sizes)(nothing).isfinite().all()
+
+
+@every_case
+def test_the_same_seed_gives_the_same_weights(build, sizes):
+    one, other = make(build, sizes).state_dict(), make(build, sizes).state_dict()
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    another = make(build, sizes, seed=1).state_dict()
+    assert any(not torch.equal(one[name], another[name]) for name in one)
+
+
+@pytest.mark.parametrize("name", STREAMING)
+@pytest.mark.parametrize("sizes", [s for s in DATA.values() if s.autoregressive], ids=lambda s: "")
+def test_streaming_equals_the_forward_over_the_growing_prefix(name, sizes):
+    network, window = make(NETWORKS[name], sizes), make_window(sizes)
+    state = network.start(last_steps(window, slice(0, 6)))
+    for t in range(6, T):
+        forecast, state = network.step(state, last_steps(window, slice(t, t + 1)))
+        torch.testing.assert_close(forecast, forward_with_frozen_scale(network, window, t + 1))
+
+
+def forward_with_frozen_scale(network, window, length):
+    """Return the forward over the first ``length`` steps, scaled by what was known when streaming began."""
+    prefix = last_steps(window, slice(0, length))
+    if isinstance(network, LSTMNetwork):
+        return network(prefix)
+    scale = instance_norm.window_scale(last_steps(window, slice(0, 6)), network.targets)
+    return instance_norm.unscale_forecast(network.network(instance_norm.scale_window(prefix, scale)), scale)
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(STREAMING)))
+def test_a_network_that_cannot_stream_refuses_by_name(name):
+    network = make(NETWORKS[name], POINT)
+    inner = getattr(network, "network", network)
+    with pytest.raises(UnsupportedError, match=f"{type(inner).__name__} cannot stream"):
+        network.start(make_window(POINT))
+
+
+def test_attention_sees_no_later_step_and_no_masked_one():
+    present = torch.tensor([[False, True, True, False]])
+    allowed = ~causal_mask(4, present, 1, torch.device("cpu"))[0]
+    assert allowed.int().tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
+
+
+def test_positions_are_those_of_the_paper_counted_from_the_origin():
+    positions = sinusoidal_positions(3, 4)
+    assert positions[-1].tolist() == [0, 1, 0, 1]
+    expected = [math.sin(2), math.cos(2), math.sin(2 / 100), math.cos(2 / 100)]
+    torch.testing.assert_close(positions[0], torch.tensor(expected))
+
+
+def test_nlinear_repeats_a_shifted_window_shifted():
+    network, window = make(NLinearNetwork, POINT), make_window(POINT)
+    torch.testing.assert_close(network(window._replace(past=window.past + 7)), network(window) + 7)
+
+
+@pytest.mark.parametrize("name", ["lstm, instance norm", "transformer, instance norm"])
+def test_instance_norm_makes_a_network_follow_level_and_spread(name):
+    network, window = make(NETWORKS[name], POINT), make_window(POINT)
+    window = window._replace(past=100 * window.past)  # so that the variance floor is invisible
+    scaled = network(window._replace(past=3 * window.past + 500))
+    torch.testing.assert_close(scaled, 3 * network(window) + 500, rtol=1e-3, atol=0.05)
