@@ -16,6 +16,7 @@ from timeseries.errors import DataError, NotFittedError, SettingError
 from timeseries.normalization import DataNormalizer, segment_statistics
 
 NAN = float("nan")
+TINIEST = 5e-324  # one step of the smallest numbers float64 can hold
 
 
 def offsets_of(lengths):
@@ -45,9 +46,9 @@ def test_statistics_equal_numpy_in_extended_precision_series_by_series(panel):
         peak = float(np.abs(rows).max())
         deviation = float(rows.std())
         limit = 10 * np.finfo(np.float64).eps * peak * len(rows) ** 0.5
-        assert center[s, c] == pytest.approx(float(rows.mean()), rel=1e-14, abs=1e-15 * peak)
+        assert center[s, c] == pytest.approx(float(rows.mean()), rel=1e-14, abs=1e-15 * peak + TINIEST)
         if deviation > 2 * limit:
-            assert scale[s, c] == pytest.approx(deviation, rel=1e-10)
+            assert scale[s, c] == pytest.approx(deviation, rel=1e-10, abs=TINIEST)
         elif deviation < limit / 2:
             assert scale[s, c] == 1.0
 
@@ -76,7 +77,17 @@ def test_a_huge_offset_does_not_blur_the_deviation(offset):
     small = np.arange(1000.0)[:, None] % 8  # eighths of the rows each 0..7: variance (8**2 - 1) / 12
     center, scale = segment_statistics(small + offset, offsets_of([1000]))
     assert center[0, 0] == offset + 3.5
-    assert scale[0, 0] == pytest.approx((63 / 12) ** 0.5, rel=1e-14)
+    assert scale[0, 0] == pytest.approx((63 / 12) ** 0.5, rel=1e-14, abs=0)
+
+
+def test_rounding_of_a_mean_far_from_zero_does_not_reach_the_deviation():
+    noise = np.random.default_rng(0).normal(size=(100_000, 2))
+    values = 1e12 / 3 + noise
+    shifted = (values - values[0]).astype(np.longdouble)  # exact: neighbours differ by a few units
+    center, scale = segment_statistics(values, offsets_of([100_000]))
+    expected = (values[0] + shifted.mean(axis=0)).astype(np.float64)
+    np.testing.assert_allclose(center[0], expected, rtol=3e-16)
+    np.testing.assert_allclose(scale[0], shifted.std(axis=0).astype(np.float64), rtol=1e-13)
 
 
 @pytest.mark.parametrize("size", [1e300, 1.7e308, 1e-300, 5e-324])
@@ -89,13 +100,19 @@ def test_rounding_noise_on_a_constant_counts_as_constant():
     values = 0.1 * np.ones((1000, 1)) + np.finfo(float).eps * 0.1 * (np.arange(1000.0)[:, None] % 2)
     assert values.std() > 0
     center, scale = segment_statistics(values, offsets_of([1000]))
-    assert center[0, 0] == pytest.approx(0.1, rel=1e-15)
+    assert center[0, 0] == pytest.approx(0.1, rel=1e-15, abs=0)
     assert scale[0, 0] == 1.0
+
+
+def test_the_mean_of_a_long_constant_column_is_the_constant():
+    center, scale = segment_statistics(np.full((100_000, 2), 0.1), offsets_of([100_000]))
+    assert center[0].tolist() == pytest.approx([0.1, 0.1], rel=3e-16, abs=0)
+    assert scale[0].tolist() == [1.0, 1.0]
 
 
 def test_a_small_but_real_deviation_is_kept():
     _, scale = segment_statistics(np.array([[1.0], [1.0 + 1e-9]]), offsets_of([2]))
-    assert scale[0, 0] == pytest.approx(5e-10, rel=1e-6)
+    assert scale[0, 0] == pytest.approx(5e-10, rel=1e-6, abs=0)
 
 
 def test_an_infinite_value_is_refused_with_its_series_and_column():

@@ -43,7 +43,8 @@ def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Float
     Notes
     -----
     Corrected two-pass algorithm: T. F. Chan, G. H. Golub, R. J. LeVeque, "Algorithms for computing the sample
-    variance", The American Statistician 37 (1983), eq. 1.7, on values shifted by the first observed one.
+    variance", The American Statistician 37 (1983), eq. 1.7: the sum of the deviations, which exact arithmetic
+    would make zero, corrects the variance, so that it stays exact however far the values lie from 0.
 
     Examples
     --------
@@ -53,24 +54,22 @@ def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Float
     """
     lengths = np.diff(offsets)
     observed = ~np.isnan(values)
-    count = _reduce(np.add, observed.astype(np.float64), offsets)  # (S, C)
+    count = _reduce(np.add, observed, offsets)  # (S, C)
     peak = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets)  # (S, C)
     _refuse_infinite_peak(peak)
 
-    # A power of two is exact; with it neither squares nor differences can overflow or vanish.
+    # A power of two is exact; with it neither sums nor squares can overflow or vanish.
     unit = np.ldexp(1.0, -np.clip(np.frexp(peak)[1], -1000, 1000))  # (S, C)
     scaled = np.where(observed, values, 0.0) * np.repeat(unit, lengths, axis=0)
-    anchor = _first_observed(scaled, observed, offsets)  # (S, C)
-    shifted = np.where(observed, scaled - np.repeat(anchor, lengths, axis=0), 0.0)
     divisor = np.maximum(count, 1.0)
-    mean = _reduce(np.add, shifted, offsets) / divisor
-    rest = np.where(observed, shifted - np.repeat(mean, lengths, axis=0), 0.0)
-    drift = _reduce(np.add, rest, offsets) / divisor  # what rounding left over in the mean
+    mean = _reduce(np.add, scaled, offsets) / divisor
+    rest = np.where(observed, scaled - np.repeat(mean, lengths, axis=0), 0.0)
+    drift = _reduce(np.add, rest, offsets) / divisor  # by how much rounding has missed the mean
     variance = np.maximum(_reduce(np.add, rest * rest, offsets) / divisor - drift * drift, 0.0)
 
     deviation = np.sqrt(variance) / unit
     rounding = 10.0 * np.finfo(np.float64).eps * np.sqrt(count) * peak
-    return (anchor + (mean + drift)) / unit, np.where(deviation > rounding, deviation, 1.0)
+    return mean / unit, np.where(deviation > rounding, deviation, 1.0)
 
 
 def _reduce(operation: np.ufunc, rows: NDArray[Any], offsets: Integers) -> Floats:
@@ -84,16 +83,6 @@ def _reduce(operation: np.ufunc, rows: NDArray[Any], offsets: Integers) -> Float
     if len(filled):
         reduced[filled] = operation.reduceat(rows, offsets[filled], axis=0)
     return reduced
-
-
-def _first_observed(rows: Floats, observed: NDArray[np.bool_], offsets: Integers) -> Floats:
-    """Return the first observed value of every series and column, (S, C); 0 where there is none."""
-    if len(rows) == 0:
-        return np.zeros((len(offsets) - 1, rows.shape[1]))
-    number = np.where(observed, np.arange(len(rows))[:, None], len(rows))  # (N, C)
-    first = _reduce(np.minimum, number, offsets).astype(np.int64)
-    found = np.take_along_axis(rows, np.minimum(first, len(rows) - 1), axis=0)
-    return np.where((first < len(rows)) & (np.diff(offsets) > 0)[:, None], found, 0.0)
 
 
 def _refuse_infinite_peak(peak: Floats) -> None:
