@@ -1,0 +1,159 @@
+"""The simplest forecasts there are, which every network has to beat.
+
+All series stand in one buffer: the rows of series s are ``offsets[s]:offsets[s + 1]``. An origin is the
+buffer row of the last value that a forecast may see; neither forecast reads a later row, nor another series.
+Shapes: N rows, D targets, S series, M origins, H steps.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from timeseries.errors import DataError, SettingError
+
+Floats = NDArray[np.float64]
+Integers = NDArray[np.int64]
+
+
+def last_value(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
+    """Forecast the last observed value for every step.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D)
+        All series in one buffer; NaN where nothing was observed.
+    offsets : ndarray of shape (S + 1,)
+        Where each series starts, and where the last one ends.
+    origins : array-like of shape (M,)
+        Buffer row of the last value each forecast may see.
+    horizon : int
+        Steps to forecast (H).
+
+    Returns
+    -------
+    ndarray of shape (M, H, D)
+        The forecasts, in the units of ``values``.
+
+    Raises
+    ------
+    SettingError
+        If ``horizon`` is not a positive whole number.
+    DataError
+        If an origin lies outside the buffer, or nothing was observed in its series up to it.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0], [4.0], [float("nan")], [9.0]])
+    >>> last_value(rows, np.array([0, 4]), [2], horizon=2).tolist()
+    [[[4.0], [4.0]]]
+    """
+    _require_positive(horizon=horizon)
+    origins, starts = _locate(origins, offsets)
+    last = _last_observed_at_origin(_last_observed(values), origins, starts, offsets)  # (M, D)
+    newest = np.take_along_axis(values, last, axis=0)  # (M, D)
+    return np.repeat(newest[:, None, :], horizon, axis=1)
+
+
+def seasonal_naive(
+    values: Floats, offsets: Integers, origins: ArrayLike, horizon: int, season_length: int
+) -> Floats:
+    """Forecast the season that ends at the origin, over and over.
+
+    Step k (counted from 0) repeats the row ``origin - season_length + 1 + (k mod season_length)``. If nothing
+    was observed there, the last observed value before it stands in; if there is none, that at the origin.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D)
+        All series in one buffer; NaN where nothing was observed.
+    offsets : ndarray of shape (S + 1,)
+        Where each series starts, and where the last one ends.
+    origins : array-like of shape (M,)
+        Buffer row of the last value each forecast may see.
+    horizon : int
+        Steps to forecast (H).
+    season_length : int
+        Rows in one season (p), for example 24 for hourly values with a daily rhythm.
+
+    Returns
+    -------
+    ndarray of shape (M, H, D)
+        The forecasts, in the units of ``values``.
+
+    Raises
+    ------
+    SettingError
+        If ``horizon`` or ``season_length`` is not a positive whole number.
+    DataError
+        If an origin lies outside the buffer, or nothing was observed in its series up to it.
+
+    Examples
+    --------
+    >>> rows = np.array([[7.0], [1.0], [2.0], [3.0]])
+    >>> seasonal_naive(rows, np.array([0, 4]), [3], horizon=4, season_length=3).tolist()
+    [[[1.0], [2.0], [3.0], [1.0]]]
+    """
+    _require_positive(horizon=horizon, season_length=season_length)
+    origins, starts = _locate(origins, offsets)
+    last = _last_observed(values)  # (N, D)
+    fallback = _last_observed_at_origin(last, origins, starts, offsets)  # (M, D)
+    wanted = origins[:, None] - season_length + 1 + np.arange(horizon) % season_length  # (M, H)
+    source = last[np.maximum(wanted, starts[:, None])]  # (M, H, D)
+    inside = (wanted >= starts[:, None])[:, :, None] & (source >= starts[:, None, None])
+    return values[np.where(inside, source, fallback[:, None, :]), np.arange(values.shape[1])]
+
+
+def _last_observed(values: Floats) -> Integers:
+    """Return, per row and target, the newest row so far that was observed, (N, D); -1 where there is none.
+
+    It may lie in an earlier series: callers compare it with the start of theirs.
+    """
+    rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None])
+    return np.maximum.accumulate(rows, axis=0)
+
+
+def _last_observed_at_origin(
+    last: Integers, origins: Integers, starts: Integers, offsets: Integers
+) -> Integers:
+    """Return the newest observed row at or before each origin, (M, D), or raise where its series has none."""
+    found = last[origins]
+    bad = np.argwhere(found < starts[:, None])
+    if len(bad):
+        series = np.searchsorted(offsets, origins, side="right") - 1
+        places = "; ".join(
+            f"series at position {series[pair]}, its row {origins[pair] - starts[pair]}, target {target}"
+            for pair, target in bad[:5].tolist()
+        )
+        raise DataError(
+            f"A baseline needs an observed value at or before the origin; {len(bad)} forecast(s) have none "
+            f"({places}). Choose a later origin, or leave those series out."
+        )
+    return found
+
+
+def _locate(origins: ArrayLike, offsets: Integers) -> tuple[Integers, Integers]:
+    """Return the origins as an array, (M,), and the first row of the series of each, (M,)."""
+    rows = np.asarray(origins)
+    if rows.ndim != 1 or (rows.size and rows.dtype.kind not in "iu"):
+        raise DataError(
+            f"origins must be a one-dimensional array of row numbers, got shape {rows.shape} of {rows.dtype}."
+        )
+    rows = rows.astype(np.int64)
+    bad = rows[(rows < 0) | (rows >= offsets[-1])]
+    if len(bad):
+        shown = ", ".join(map(str, bad[:5].tolist()))
+        raise DataError(
+            f"Origins must be rows of the buffer, 0 to {offsets[-1] - 1}; {len(bad)} are not: {shown}. "
+            "Count rows over all series, as offsets do."
+        )
+    return rows, offsets[np.searchsorted(offsets, rows, side="right") - 1]
+
+
+def _require_positive(**settings: object) -> None:
+    """Raise one SettingError for all settings that are not whole numbers of at least 1."""
+    problems = [
+        f"{name} must be a whole number of at least 1, got {value!r}"
+        for name, value in settings.items()
+        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1
+    ]
+    if problems:
+        raise SettingError("; ".join(problems) + ".")
