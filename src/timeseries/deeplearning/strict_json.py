@@ -17,18 +17,19 @@ JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | Non
 MAX_DEPTH: Final = 32
 """How many lists and dicts may lie inside each other, the outermost included."""
 
-MAX_TOKENS: Final = 1_000_000
-"""How many strings, brackets, braces and commas a text may have: each costs about 60 bytes of memory."""
+MAX_TOKENS: Final = 400_000
+"""How many strings, brackets, braces and commas a text may have: each costs up to 150 bytes of memory."""
 
 _MAX_NUMBER_LENGTH: Final = 80  # characters; the 128-bit state of a random generator takes 39
 _MAX_PROBLEMS_SHOWN: Final = 5
+_MAX_SHOWN: Final = 80  # characters of a value in a message
 
 # A string (or the rest of the text, when it is never closed), or a mark that opens, closes or separates.
 # The possessive quantifiers keep the search linear in the length of the text, whatever it holds.
 _TOKEN: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)|[\[\]{},]', re.DOTALL)
 
 _brief = Repr()
-_brief.maxstring = _brief.maxother = _brief.maxlong = 80
+_brief.maxstring = _brief.maxother = _brief.maxlong = _MAX_SHOWN
 
 
 class NotStrictError(ValueError):
@@ -36,7 +37,7 @@ class NotStrictError(ValueError):
 
 
 def shorten(value: object) -> str:
-    """Show a value as Python would, on at most about 80 characters and with control characters escaped.
+    """Show a value as Python would, on at most 80 characters and with control characters escaped.
 
     Parameters
     ----------
@@ -53,7 +54,10 @@ def shorten(value: object) -> str:
     >>> shorten("short"), len(shorten("a" * 1000))
     ("'short'", 80)
     """
-    return _brief.repr(value)
+    shown = _brief.repr(value)
+    return (
+        shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN // 2 - 3]}...{shown[-_MAX_SHOWN // 2 :]}"
+    )
 
 
 def text_problem(text: str) -> str | None:
