@@ -262,7 +262,7 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(tmp_path, small):
 
 # --------------------------------------------------------------------------------- hostile, right checksum
 
-deep = b'"a":' + b"[" * 33 + b"]" * 33
+deep = b'"a":' + b"[" * 32 + b"]" * 32
 HOSTILE = {
     "a repeated key": (with_manifest(b'"a":1,"a":2'), "'a' twice"),
     "a repeated key deep inside": (with_manifest(b'"x":[{"a":1,"a":1}]'), "'a' twice"),
@@ -348,6 +348,10 @@ HOSTILE = {
     "negative offsets": (with_tensors({"x": entry(offsets=(-4, 0))}), "data_offsets"),
     "an overlap": (with_tensors({"x": entry(), "y": entry()}), "begins at byte 0 instead of 4"),
     "a half overlap": (with_tensors({"x": entry(), "y": entry(offsets=(2, 6))}, b"\0" * 6), "instead of 4"),
+    "an overlap by a range too wide": (
+        with_tensors({"x": entry(offsets=(0, 8)), "y": entry(offsets=(4, 8))}, b"\0" * 8),
+        "does not fit",
+    ),
     "a gap": (with_tensors({"x": entry(), "y": entry(offsets=(8, 12))}, b"\0" * 12), "instead of 4"),
     "data past the end": (with_tensors({"x": entry(shape=[2], offsets=(0, 8))}), "take 8 bytes"),
     "data left over": (with_tensors({"x": entry()}, b"\0" * 8), "take 4 bytes"),
@@ -585,6 +589,22 @@ def test_a_disk_that_alters_a_byte_is_noticed_before_the_old_file_is_lost(tmp_pa
     honest = os.write
     monkeypatch.setattr(os, "write", lambda fd, part: honest(fd, bytes(part)[:-1] + b"\x07"))
     with pytest.raises(ArtifactError, match="read back"):
+        write(path, Artifact({"new": True}, {}))
+    assert path.read_bytes() == old
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_disk_that_gives_back_another_file_is_noticed_too(tmp_path, small, monkeypatch):
+    path = tmp_path / "model"
+    write(path, small)
+    old = path.read_bytes()
+
+    def swap(descriptor):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, old, 0)
+
+    monkeypatch.setattr(os, "fsync", swap)
+    with pytest.raises(ArtifactError, match="not what was written"):
         write(path, Artifact({"new": True}, {}))
     assert path.read_bytes() == old
     assert list(tmp_path.iterdir()) == [path]
