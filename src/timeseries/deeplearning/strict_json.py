@@ -55,9 +55,8 @@ def shorten(value: object) -> str:
     ("'short'", 80)
     """
     shown = _brief.repr(value)
-    return (
-        shown if len(shown) <= _MAX_SHOWN else f"{shown[: _MAX_SHOWN // 2 - 3]}...{shown[-_MAX_SHOWN // 2 :]}"
-    )
+    half = _MAX_SHOWN // 2
+    return shown if len(shown) <= _MAX_SHOWN else f"{shown[: half - 3]}...{shown[-half:]}"
 
 
 def text_problem(text: str) -> str | None:
