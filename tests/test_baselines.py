@@ -135,7 +135,7 @@ def test_origins_that_are_no_list_of_rows_are_refused(origins):
 def test_bad_settings_are_listed_at_once():
     with pytest.raises(SettingError, match=r"horizon must .* got 0; season_length must .* got 1\.5"):
         seasonal_naive(np.ones((4, 1)), offsets_of([4]), [3], 0, 1.5)
-    with pytest.raises(SettingError, match="horizon must be a whole number of at least 1, got True"):
+    with pytest.raises(SettingError, match="horizon must be a whole number >= 1, got True"):
         last_value(np.ones((4, 1)), offsets_of([4]), [3], True)
 
 

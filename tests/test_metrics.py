@@ -139,7 +139,7 @@ def test_the_seasonal_scale_equals_a_plain_loop(data):
 
 @pytest.mark.parametrize("season", [0, -1, 2.0, True, "day"])
 def test_a_season_that_is_no_positive_whole_number_is_refused(season):
-    with pytest.raises(SettingError, match="season_length must be a whole number of at least 1"):
+    with pytest.raises(SettingError, match="season_length must be a whole number >= 1"):
         seasonal_scale(np.zeros((4, 1)), np.array([0, 4]), [4], season)
 
 

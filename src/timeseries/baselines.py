@@ -8,7 +8,7 @@ Shapes: N rows, D targets, S series, M origins, H steps.
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import DataError, require_whole
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -46,7 +46,7 @@ def last_value(values: Floats, offsets: Integers, origins: ArrayLike, horizon: i
     >>> last_value(rows, np.array([0, 4]), [2], horizon=2).tolist()
     [[[4.0], [4.0]]]
     """
-    _require_positive(horizon=horizon)
+    require_whole(horizon=(horizon, 1))
     origins, starts = _locate(origins, offsets)
     last = _last_observed_at_origin(_last_observed(values), origins, starts, offsets)  # (M, D)
     newest = np.take_along_axis(values, last, axis=0)  # (M, D)
@@ -92,7 +92,7 @@ def seasonal_naive(
     >>> seasonal_naive(rows, np.array([0, 4]), [3], horizon=4, season_length=3).tolist()
     [[[1.0], [2.0], [3.0], [1.0]]]
     """
-    _require_positive(horizon=horizon, season_length=season_length)
+    require_whole(horizon=(horizon, 1), season_length=(season_length, 1))
     origins, starts = _locate(origins, offsets)
     last = _last_observed(values)  # (N, D)
     fallback = _last_observed_at_origin(last, origins, starts, offsets)  # (M, D)
@@ -146,14 +146,3 @@ def _locate(origins: ArrayLike, offsets: Integers) -> tuple[Integers, Integers]:
             "Count rows over all series, as offsets do."
         )
     return rows, offsets[np.searchsorted(offsets, rows, side="right") - 1]
-
-
-def _require_positive(**settings: object) -> None:
-    """Raise one SettingError for all settings that are not whole numbers of at least 1."""
-    problems = [
-        f"{name} must be a whole number of at least 1, got {value!r}"
-        for name, value in settings.items()
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1
-    ]
-    if problems:
-        raise SettingError("; ".join(problems) + ".")

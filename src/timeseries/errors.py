@@ -14,6 +14,7 @@ Each class carries the exit code with which the command line ends when it is rai
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from numbers import Integral
 from typing import ClassVar
 
 
@@ -89,3 +90,20 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:
     """
     known = sorted(known)
     return SettingError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
+
+
+def require_whole(**settings: tuple[object, int]) -> None:
+    """Raise one SettingError for every (value, minimum) that is no whole number, or too small.
+
+    >>> require_whole(horizon=(24, 1), gap=(0, 0))
+    >>> require_whole(horizon=(0, 1), gap=(1.5, 0))  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    timeseries.errors.SettingError: horizon must be a whole number >= 1, got 0; gap must be ... 1.5.
+    """
+    problems = [
+        f"{name} must be a whole number >= {minimum}, got {value!r}"
+        for name, (value, minimum) in settings.items()
+        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum
+    ]
+    if problems:
+        raise SettingError("; ".join(problems) + ".")

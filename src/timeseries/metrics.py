@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import DataError, require_whole
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -199,12 +199,7 @@ def seasonal_scale(values: Floats, offsets: Integers, stops: ArrayLike, season_l
     >>> seasonal_scale(rows, np.array([0, 5]), [4], season_length=2).tolist()
     [[2.0]]
     """
-    if (
-        isinstance(season_length, bool)
-        or not isinstance(season_length, int | np.integer)
-        or season_length < 1
-    ):
-        raise SettingError(f"season_length must be a whole number of at least 1, got {season_length!r}.")
+    require_whole(season_length=(season_length, 1))
     lengths = np.diff(offsets)
     stops = _checked_stops(stops, lengths)
     series = np.repeat(np.arange(len(lengths)), lengths)[

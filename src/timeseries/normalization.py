@@ -1,8 +1,7 @@
 """Put every column on one scale, and bring forecasts back to the original units."""
 
-import inspect
-from collections.abc import Callable, Mapping
-from typing import Any, Self, TypeVar
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -10,11 +9,11 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_array, validate_data
 
-from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
+from timeseries.errors import DataError, NotFittedError
+from timeseries.settings import Settings, setting, settings_class
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
-Init = TypeVar("Init", bound=Callable[..., None])
 
 
 def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Floats]:
@@ -106,15 +105,8 @@ class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[mi
     """What both this library and scikit-learn promise to raise before fit()."""
 
 
-def _hide_config(init: Init) -> Init:
-    """Take ``config`` out of the signature that scikit-learn reads to find an estimator's parameters."""
-    signature = inspect.signature(init)
-    kept = [parameter for name, parameter in signature.parameters.items() if name != "config"]
-    init.__signature__ = signature.replace(parameters=kept)  # type: ignore[attr-defined]
-    return init
-
-
-class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+@settings_class
+class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Shift and scale every column by statistics learned from the training rows.
 
     **Fit it on the training rows only.** Statistics taken from later rows tell the network about the future
@@ -144,7 +136,7 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     Raises
     ------
     SettingError
-        If ``config`` is no mapping, has an unknown key, or repeats a setting that is also given by keyword.
+        If a setting is unknown.
 
     Examples
     --------
@@ -156,17 +148,9 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
     [[0.0, 5.0]]
     """
 
-    center_: Floats
-    scale_: Floats
-    n_features_in_: int
+    strategy: str = setting("zscore", "How a column is shifted and scaled.", str, choices=tuple(STRATEGIES))
 
-    @_hide_config
-    def __init__(self, config: Mapping[str, Any] | None = None, *, strategy: str = "zscore") -> None:
-        self.strategy = strategy
-        if config is not None:
-            self._unpack(config)
-
-    def fit(self, X: ArrayLike, y: object = None) -> Self:  # noqa: N803
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn one center and one scale per column.
 
         Parameters
@@ -188,14 +172,13 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         DataError
             If ``X`` is not a table of finite numbers or NaN.
         """
-        if not isinstance(self.strategy, str) or self.strategy not in STRATEGIES:
-            raise unknown_name("DataNormalizer strategy", self.strategy, STRATEGIES)
+        self.check_settings()
         rows = self._table(X, reset=True)
         center, scale = STRATEGIES[self.strategy](rows, np.array([0, len(rows)]))
         self.center_, self.scale_ = center[0], scale[0]
         return self
 
-    def transform(self, X: ArrayLike) -> Floats:  # noqa: N803
+    def transform(self, X: ArrayLike) -> Floats:
         """Scale rows with the statistics learned by ``fit``.
 
         Parameters
@@ -216,9 +199,10 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
             If the columns are not those of ``fit``, or a value is infinite.
         """
         self._require_fitted()
-        return (self._table(X, reset=False) - self.center_) / self.scale_
+        scaled: Floats = (self._table(X, reset=False) - self.center_) / self.scale_
+        return scaled
 
-    def inverse_transform(self, X: ArrayLike) -> Floats:  # noqa: N803
+    def inverse_transform(self, X: ArrayLike) -> Floats:
         """Bring scaled values back to the original units.
 
         Parameters
@@ -240,39 +224,20 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         """
         self._require_fitted()
         scaled = self._table(X, reset=False) if hasattr(X, "columns") else self._array(X)
-        return scaled * self.scale_ + self.center_
+        values: Floats = scaled * self.scale_ + self.center_
+        return values
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.allow_nan = True
         return tags
 
-    def _unpack(self, config: Mapping[str, Any]) -> None:
-        """Take over the settings in ``config``, refusing unknown and repeated ones."""
-        if not isinstance(config, Mapping):
-            raise SettingError(
-                f"DataNormalizer: config must be a dict of settings, got {config!r}. "
-                "Write DataNormalizer({'strategy': 'zscore'}) or DataNormalizer(strategy='zscore')."
-            )
-        known = self.get_params()
-        unknown = [
-            str(unknown_name("DataNormalizer setting", name, known)) for name in config if name not in known
-        ]
-        if unknown:
-            raise SettingError(" ".join(unknown))
-        if "strategy" in config and self.strategy != "zscore":
-            raise SettingError(
-                f"DataNormalizer: strategy was given twice, {config['strategy']!r} in config and "
-                f"{self.strategy!r} by keyword. Leave one out."
-            )
-        self.set_params(**config)
-
     def _require_fitted(self) -> None:
         """Raise unless ``fit`` has been called."""
         if not hasattr(self, "scale_"):
             raise _NotFittedError("This DataNormalizer is not fitted yet. Call fit(training_rows) first.")
 
-    def _table(self, X: Any, *, reset: bool) -> Floats:  # noqa: N803
+    def _table(self, X: Any, *, reset: bool) -> Floats:
         """Return X as (N, F), after scikit-learn has learned its columns (``reset``) or compared them."""
         try:
             rows = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
@@ -280,7 +245,7 @@ class DataNormalizer(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
             raise DataError(str(error)) from error
         return self._finite(rows)
 
-    def _array(self, X: Any) -> Floats:  # noqa: N803
+    def _array(self, X: Any) -> Floats:
         """Return X as (..., F), where F is the number of columns seen by ``fit``."""
         try:
             array = check_array(

@@ -1,4 +1,4 @@
-"""Cut time in order: a chronological split, and the rolling origins of a backtest.
+"""Cut time in order: the rolling origins of a backtest, and what may be fitted on before them.
 
 All series stand in one buffer: the rows of series s are ``offsets[s]:offsets[s + 1]``. An origin is the
 buffer row of the last value that a forecast may see; its first target is the row after it.
@@ -7,9 +7,9 @@ buffer row of the last value that a forecast may see; its first target is the ro
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import DataError, require_whole
 
 Integers = NDArray[np.int64]
 
@@ -24,26 +24,6 @@ class Origins:
     """Buffer row of each origin, (M,)."""
     window: Integers
     """Which rolling window the pair belongs to, (M,); 0 is the earliest."""
-
-
-@dataclass(frozen=True, eq=False)
-class ChronologicalSplit:
-    """Where the parts of each series start and stop, counted in rows of that series, (S,) each.
-
-    Training is ``[:train_stop]``, validation ``[validation_start:validation_stop]`` and test
-    ``[test_start:test_stop]``; the rows between them are the gap.
-    """
-
-    train_stop: Integers
-    """Rows before this one may be fitted on."""
-    validation_start: Integers
-    """First row of validation."""
-    validation_stop: Integers
-    """Row after the last one of validation."""
-    test_start: Integers
-    """First row of the test."""
-    test_stop: Integers
-    """Row after the last one of the test: the length of the series."""
 
 
 def rolling_origins(offsets: Integers, horizon: int, windows: int, step: int, gap: int = 0) -> Origins:
@@ -82,7 +62,7 @@ def rolling_origins(offsets: Integers, horizon: int, windows: int, step: int, ga
     >>> origins.row.tolist(), origins.series.tolist(), origins.window.tolist()
     ([4, 6, 12, 14], [0, 0, 1, 1], [0, 1, 0, 1])
     """
-    _require(("horizon", horizon, 1), ("windows", windows, 1), ("step", step, 1), ("gap", gap, 0))
+    require_whole(horizon=(horizon, 1), windows=(windows, 1), step=(step, 1), gap=(gap, 0))
     needed = 1 + gap + (windows - 1) * step + horizon
     _require_length(
         np.diff(offsets),
@@ -132,7 +112,7 @@ def training_rows(offsets: Integers, origins: Origins, gap: int = 0) -> Integers
     >>> training_rows(offsets, rolling_origins(offsets, horizon=3, windows=2, step=2)).tolist()
     [5, 3]
     """
-    _require(("gap", gap, 0))
+    require_whole(gap=(gap, 0))
     earliest = offsets[1:].copy()  # no origin can lie there, so it marks a series without one
     np.minimum.at(earliest, origins.series, origins.row)
     without = np.flatnonzero(earliest == offsets[1:])
@@ -149,78 +129,6 @@ def training_rows(offsets: Integers, origins: Origins, gap: int = 0) -> Integers
             f"(positions: {_shown(short)}). Lower the gap, or choose later origins."
         )
     return rows
-
-
-def chronological(lengths: ArrayLike, validation: int, test: int = 0, gap: int = 0) -> ChronologicalSplit:
-    """Split every series in order: training, then validation, then test.
-
-    Parameters
-    ----------
-    lengths : array-like of shape (S,)
-        Rows of each series.
-    validation : int
-        Rows of each series to validate on; 0 for none.
-    test : int, default 0
-        Rows at the end of each series to test on; 0 for none.
-    gap : int, default 0
-        Rows left out between two neighbouring parts; none beside an empty part.
-
-    Returns
-    -------
-    ChronologicalSplit
-        Row counts of each series; an empty part starts where it stops.
-
-    Raises
-    ------
-    SettingError
-        If a size is negative or no whole number.
-    DataError
-        If a series is too short to leave a row for training.
-
-    Examples
-    --------
-    >>> split = chronological([10, 20], validation=3, test=2, gap=1)
-    >>> split.train_stop.tolist(), split.validation_start.tolist(), split.validation_stop.tolist()
-    ([3, 13], [4, 14], [7, 17])
-    >>> split.test_start.tolist(), split.test_stop.tolist()
-    ([8, 18], [10, 20])
-    """
-    _require(("validation", validation, 0), ("test", test, 0), ("gap", gap, 0))
-    stop = np.array(lengths)
-    if stop.ndim != 1 or (stop.size and stop.dtype.kind not in "iu"):
-        raise DataError(
-            f"lengths must be a one-dimensional array of row counts, got shape {stop.shape} of {stop.dtype}. "
-            "Pass np.diff(offsets)."
-        )
-    stop = stop.astype(np.int64)
-    before_validation, before_test = (gap if validation else 0), (gap if test else 0)
-    needed = 1 + before_validation + validation + before_test + test
-    _require_length(
-        stop,
-        needed,
-        "1 + gap + validation + gap + test "
-        f"= 1 + {before_validation} + {validation} + {before_test} + {test} = {needed}",
-        "Lower validation, test or gap, or leave those series out.",
-    )
-    validation_stop = stop - test - before_test
-    return ChronologicalSplit(
-        train_stop=validation_stop - validation - before_validation,
-        validation_start=validation_stop - validation,
-        validation_stop=validation_stop,
-        test_start=stop - test,
-        test_stop=stop,
-    )
-
-
-def _require(*settings: tuple[str, object, int]) -> None:
-    """Raise one SettingError for every (name, value, minimum) that is no whole number, or too small."""
-    problems = [
-        f"{name} must be a whole number of at least {minimum}, got {value!r}"
-        for name, value, minimum in settings
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < minimum
-    ]
-    if problems:
-        raise SettingError("; ".join(problems) + ".")
 
 
 def _require_length(lengths: Integers, needed: int, formula: str, fix: str) -> None:

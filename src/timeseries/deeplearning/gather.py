@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from timeseries.deeplearning.runtime import check_device
 from timeseries.deeplearning.window import Window
 from timeseries.windows import Ints, Permutation, WindowIndex
 
@@ -86,6 +87,7 @@ class Buffers:
     """
 
     def __init__(self, table: SeriesTable, *, context: int, device: str = "cpu") -> None:
+        check_device(device)
         self.table, self.context, self.device = table, context, torch.device(device)
         margin = context - 1  # rows before the first series, so that no span starts outside the buffer
         self.values = Block(table.values, table.offsets, margin, self.device)

@@ -8,12 +8,17 @@ import torch
 from timeseries.errors import SettingError
 
 
+def available_devices() -> list[str]:
+    """Return the devices that this machine has."""
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    return [device for device, available in there.items() if available]
+
+
 def check_device(device: str) -> None:
     """Refuse a device that this machine does not have."""
-    available = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not available[device]:
-        present = ", ".join(name for name, there in available.items() if there)
-        raise SettingError(f"device={device!r} is not available here. Available: {present}.")
+    if device not in available_devices():
+        there = ", ".join(available_devices())
+        raise SettingError(f"device={device!r} is not available here. Available: {there}.")
 
 
 @contextmanager

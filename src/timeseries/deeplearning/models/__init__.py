@@ -1,1 +1,20 @@
-"""TODO."""
+"""Every model of the library, by name. Add yours here: this table is the registry."""
+
+from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.lstm import LSTMModel
+from timeseries.deeplearning.models.nlinear import NLinearModel
+from timeseries.deeplearning.models.transformer import TransformerModel
+from timeseries.errors import unknown_name
+
+MODELS: dict[str, type[WindowRegressor]] = {
+    "lstm": LSTMModel,
+    "nlinear": NLinearModel,
+    "transformer": TransformerModel,
+}
+
+
+def model_class(name: str) -> type[WindowRegressor]:
+    """Return the model of that name, or say which names there are."""
+    if name not in MODELS:
+        raise unknown_name("model", name, MODELS)
+    return MODELS[name]

@@ -24,7 +24,9 @@ class NLinearNetwork(ForecastNetwork):
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
         past = without_missing(window)  # (B, T, F)
-        last = past[:, -1:]  # (B, 1, F)
+        last = (
+            past[:, -1:] * self.sizes.autoregressive
+        )  # (B, 1, F) rows of X have no last target to start from
         changes = with_static((past - last).flatten(1), window)  # (B, T*F+S)
         forecast = self.past(changes).unflatten(-1, self.shape)  # (B, H, D, P)
         if self.future is not None:

@@ -1,15 +1,15 @@
 """Settings: unpacked from a config, checked all at once, explained."""
 
-from dataclasses import dataclass
 from numbers import Integral
 
 import pytest
 
-from timeseries.deeplearning.settings import TrainingSettings, setting
+from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.errors import SettingError
+from timeseries.settings import setting, settings_class
 
 
-@dataclass(kw_only=True, eq=False, repr=False)
+@settings_class
 class Model(TrainingSettings):
     hidden_size: int = setting(64, "Width.", Integral, low=1)
 

@@ -1,0 +1,151 @@
+"""The one path from settings and windows to a fitted network, and from it to forecasts."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
+from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.losses import make_loss
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
+from timeseries.deeplearning.runtime import seeded
+from timeseries.deeplearning.trainer import LoopSettings, Trainer
+from timeseries.deeplearning.window import Sizes
+from timeseries.errors import SettingError, TrainingError
+from timeseries.normalization import segment_statistics
+from timeseries.windows import Ints, WindowIndex
+
+Floats = npt.NDArray[np.float64]
+FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
+
+
+class Model(LoopSettings, Protocol):
+    """What the engine reads of an estimator."""
+
+    sequence_length: int
+    horizon: int
+    batch_size: int
+    loss: str
+    quantiles: tuple[float, ...] | None
+    instance_norm: bool
+    device: str
+    seed: int
+
+    def build_network(self, sizes: Sizes) -> ForecastNetwork:
+        """Return the network with fresh weights."""
+
+
+def sizes_for(model: Model, table: SeriesTable) -> Sizes:
+    """Return the sizes of the network that fits the model's settings and the table's columns."""
+    columns = np.arange(table.values.shape[1])
+    inputs, targets = columns[table.inputs], columns[table.targets]
+    known = 0 if table.known is None else table.known.shape[1]
+    return Sizes(
+        context=model.sequence_length,
+        horizon=model.horizon,
+        past=len(inputs) + known,
+        targets=len(targets),
+        outputs=make_loss(model.loss, model.quantiles).outputs,
+        future=known,
+        static=0 if table.static is None else table.static.shape[1],
+        masked=table.time_gap is not None,
+        autoregressive=bool(np.isin(targets, inputs).all()),
+    )
+
+
+def build(model: Model, sizes: Sizes) -> ForecastNetwork:
+    """Return the model's network with what its settings put around it."""
+    network = model.build_network(sizes)
+    if not model.instance_norm:
+        return network
+    if not sizes.autoregressive:
+        raise SettingError(
+            "instance_norm=True scales a window by the past of its targets, but the windows of X do not "
+            "hold the target. Add the past target as a column of X, or leave instance_norm off."
+        )
+    return InstanceNormalized(network, sizes.targets)
+
+
+def fit_scaling(table: SeriesTable, stops: Ints) -> Scaling:
+    """Learn centre and scale of every column from the first ``stops`` (S,) rows of each series."""
+    values = _leading_rows(table.values, table.offsets, stops)
+    known = None
+    if table.known is not None and table.known_offsets is not None:
+        known = Affine(*_leading_rows(table.known, table.known_offsets, stops))
+    return Scaling(Affine(*values), known)
+
+
+def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, Floats]:
+    row_in_series = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))  # (N,)
+    leading = values[row_in_series < np.repeat(stops, np.diff(offsets))]
+    kept = np.concatenate([[0], np.cumsum(np.minimum(stops, np.diff(offsets)))])  # (S+1,)
+    return segment_statistics(leading, kept)
+
+
+def fit_network(
+    model: Model,
+    gather: ResidentGather,
+    train: WindowIndex,
+    validation: WindowIndex | None = None,
+    on_epoch: Callable[[EpochRecord], None] | None = None,
+) -> tuple[ForecastNetwork, list[EpochRecord]]:
+    """Build the model's network and train it on the windows of ``train``."""
+    loss = make_loss(model.loss, model.quantiles)
+    with seeded(model.seed, model.device):
+        network = build(model, sizes_for(model, gather.table)).to(model.device)
+        history = Trainer(model, loss, on_epoch).fit(
+            network,
+            Batches(gather, train, model.batch_size, seed=model.seed),
+            None if validation is None else Batches(gather, validation, FORECAST_BATCH),
+        )
+    return network.eval(), history
+
+
+def forecast(
+    network: ForecastNetwork, gather: ResidentGather, scale: Affine, series: Ints, origins: Ints
+) -> Floats:
+    """Forecast from the given origins, in the user's units.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        A fitted network.
+    gather : ResidentGather
+        Where the windows come from; only its door of the past is opened.
+    scale : Affine
+        Centre and scale of the targets of each series, (S, D).
+    series, origins : arrays of shape (M,)
+        Series and global row of each origin.
+
+    Returns
+    -------
+    array of shape (M, H, D, P)
+        Numbers of one target in increasing order, so that quantiles never cross.
+
+    Raises
+    ------
+    TrainingError
+        When a forecast is not finite, naming series and row.
+    """
+    parts = []
+    with torch.inference_mode():
+        for first in range(0, len(origins), FORECAST_BATCH):
+            part = slice(first, first + FORECAST_BATCH)
+            parts.append(network(gather.window(series[part], origins[part])).cpu())  # (B, H, D, P)
+    scaled = np.sort(torch.cat(parts).double().numpy(), axis=-1)  # (M, H, D, P)
+    center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
+    answer: Floats = scaled * spread + center
+    bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
+    if len(bad):
+        table = gather.table
+        name, row = table.names[series[bad[0]]], origins[bad[0]] - table.offsets[series[bad[0]]]
+        raise TrainingError(
+            f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series {name!r} after row "
+            f"{row}. "
+            "Its history is far outside what the network was trained on: check those rows, or fit again."
+        )
+    return answer

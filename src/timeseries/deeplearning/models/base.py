@@ -1,0 +1,282 @@
+"""What all array estimators share: rows in, rows out, the scikit-learn way."""
+
+from abc import ABC, abstractmethod
+from dataclasses import asdict
+from os import PathLike
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.metrics import r2_score
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+
+from timeseries.deeplearning import artifact
+from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
+from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
+from timeseries.deeplearning.history import EpochRecord, print_progress
+from timeseries.deeplearning.loading import LoadEitherWay
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.packing import pack_network, unpack_network
+from timeseries.deeplearning.training_settings import TrainingSettings
+from timeseries.deeplearning.window import Sizes
+from timeseries.errors import ArtifactError, DataError, SettingError
+from timeseries.settings import settings_class
+from timeseries.windows import Ints, index_windows
+
+
+@settings_class
+class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # type: ignore[misc]
+    """Predict y[i] from the ``sequence_length`` rows of X that end at row i.
+
+    Rows are in the order of time; X[i] holds what is known at i. The first windows are short: they are
+    padded on the left and masked. Inputs and targets are scaled inside, on the training rows.
+    Losses in ``train_history`` are in scaled units, all scores in the user's.
+    """
+
+    name: ClassVar[str]
+    """The model's name in tables, files and on the command line."""
+
+    load = LoadEitherWay()
+    """``LSTMModel.load(path)`` makes a model from a file; ``model.load(path)`` turns ``model`` into it."""
+
+    @abstractmethod
+    def build_network(self, sizes: Sizes) -> ForecastNetwork:
+        """Return this model's network with fresh weights."""
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    @property
+    def train_history(self) -> list[EpochRecord]:
+        """One record per epoch: its number, steps, train_loss, val_loss and seconds."""
+        check_is_fitted(self)
+        return self.history_
+
+    def fit(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, validation_split: float = 0.0, verbose: bool = False
+    ) -> Self:
+        """Fit the network to every window of X.
+
+        Parameters
+        ----------
+        X : array of shape (n, F)
+            Rows in the order of time.
+        y : array of shape (n,) or (n, D)
+            The targets of these rows.
+        validation_split : float
+            The share of the last rows that only watch: the weights of the epoch that does best on them stay.
+        verbose : bool
+            Print one line per epoch.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        SettingError
+            When settings make no sense; all problems at once.
+        DataError
+            When X or y holds something a network cannot be trained on.
+        """
+        self.check_settings()
+        number_check = {"dtype": np.float64, "ensure_all_finite": False}
+        rows, y = validate_data(
+            self, X, y, validate_separately=(number_check, number_check | {"ensure_2d": False})
+        )
+        check_consistent_length(rows, y)
+        targets = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)  # (n, D)
+        _check_finite("X", rows)
+        _check_finite("y", targets)
+        self._check_sizes(rows.shape[1], targets.shape[1])
+        train_rows = _train_rows(len(rows), validation_split, self.horizon)
+        table = _table(rows, targets)
+        scaling = fit_scaling(table, np.array([train_rows]))
+        gather = self._gather(table, scaling)
+        self.network_, self.history_ = fit_network(
+            self,
+            gather,
+            train=_windows(0, train_rows, self.horizon),
+            validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
+            on_epoch=print_progress(self.epochs) if verbose else None,
+        )
+        self.sizes_ = sizes_for(self, table)
+        self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
+        self.one_target_ = np.ndim(y) == 1
+        return self
+
+    def predict(self, X: npt.ArrayLike, *, steps: int | None = None) -> Floats:
+        """Predict the target of every row of X, or of it and the rows that follow.
+
+        Parameters
+        ----------
+        X : array of shape (n, F)
+            Rows in the order of time; each sees only itself and the rows before it.
+        steps : int, optional
+            How many values from each row on, at most ``horizon``. 1 is the same as none.
+
+        Returns
+        -------
+        array of shape (n,) or (n, D); with ``steps`` above 1 (n, steps) or (n, steps, D)
+            The median of a quantile model, else the mean.
+        """
+        quantiles = self._quantiles(X)  # (n, H, D, P)
+        if steps is not None and not 1 <= steps <= self.horizon:
+            raise SettingError(
+                f"predict(steps={steps}) needs a model trained for that many steps: this one has "
+                f"horizon={self.horizon}. Fit {type(self).__name__}(horizon={steps}) instead."
+            )
+        middle = 0 if self.quantiles is None else list(self.quantiles).index(0.5)
+        point = quantiles[:, : steps or 1, :, middle]  # (n, k, D)
+        point = point[..., 0] if self.one_target_ else point
+        return point[:, 0] if steps in (None, 1) else point
+
+    def predict_quantiles(self, X: npt.ArrayLike) -> Floats:
+        """Predict every quantile of the target of every row.
+
+        Parameters
+        ----------
+        X : array of shape (n, F)
+            Rows in the order of time.
+
+        Returns
+        -------
+        array of shape (n, P) or (n, D, P)
+            In the order of ``quantiles``; they never cross.
+        """
+        if self.quantiles is None:
+            raise SettingError(
+                f"{type(self).__name__} forecasts a point. Fit it with loss='pinball' and, for example, "
+                "quantiles=(0.1, 0.5, 0.9)."
+            )
+        quantiles = self._quantiles(X)[:, 0]  # (n, D, P)
+        return quantiles[:, 0] if self.one_target_ else quantiles
+
+    def evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
+        """Score the predictions for X against y, in the units of y.
+
+        Returns
+        -------
+        dict
+            ``mse``, ``rmse``, ``mae`` and ``r2`` over all rows and targets.
+        """
+        predicted = self.predict(X)
+        truth = np.asarray(y, dtype=np.float64)
+        if truth.shape != predicted.shape:
+            raise DataError(f"evaluate: y has shape {truth.shape}, but X gives {predicted.shape}.")
+        error = truth - predicted
+        mse = float(np.mean(error**2))
+        return {
+            "mse": mse,
+            "rmse": float(np.sqrt(mse)),
+            "mae": float(np.mean(np.abs(error))),
+            "r2": float(r2_score(truth, predicted)),
+        }
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write the fitted model to one file, in our safe format whatever the suffix."""
+        check_is_fitted(self)
+        manifest: dict[str, Any] = {
+            "kind": "estimator",
+            "model": self.name,
+            "settings": self.settings(),
+            "sizes": asdict(self.sizes_),
+            "history": self.history_,
+            "one_target": self.one_target_,
+            "feature_names": list(getattr(self, "feature_names_in_", [])),
+        }
+        arrays = pack_network(self.network_, self.sizes_)
+        arrays |= {"scaling.center": self.center_, "scaling.scale": self.scale_}
+        artifact.write(path, artifact.Artifact(manifest, arrays))
+
+    def _load(self, path: str | PathLike[str]) -> Self:
+        stored = artifact.read(path)
+        manifest: Any = stored.manifest
+        arrays = stored.tensors
+        if manifest.get("kind") != "estimator" or manifest.get("model") != self.name:
+            raise ArtifactError(
+                f"{path} holds: {manifest.get('kind')} {manifest.get('model')!r}, "
+                f"but {type(self).__name__}.load reads an estimator {self.name!r}."
+            )
+        try:
+            self.__init__(**manifest["settings"])  # type: ignore[misc]
+            self.check_settings()
+            self.sizes_ = Sizes(**manifest["sizes"])
+            self.network_ = unpack_network(self, self.sizes_, arrays)
+            self.center_, self.scale_ = arrays["scaling.center"], arrays["scaling.scale"]
+            self.history_, self.one_target_ = manifest["history"], bool(manifest["one_target"])
+            self.n_features_in_ = self.sizes_.past
+            if manifest["feature_names"]:
+                self.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
+        except (KeyError, TypeError, SettingError) as error:
+            raise ArtifactError(f"{path} lacks a part of a {self.name} model: {error}.") from error
+        return self
+
+    def _check_sizes(self, features: int, targets: int) -> None:
+        for name, found in (("input_size", features), ("output_size", targets)):
+            declared = getattr(self, name)
+            if declared is not None and declared != found:
+                raise SettingError(
+                    f"{name}={declared}, but the data has {found}. "
+                    f"Leave {name} out: it is taken from the data."
+                )
+
+    def _gather(self, table: SeriesTable, scaling: Scaling) -> ResidentGather:
+        buffers = Buffers(table, context=self.sequence_length, device=self.device)
+        return ResidentGather(buffers, scaling, horizon=self.horizon)
+
+    def _quantiles(self, X: npt.ArrayLike) -> Floats:
+        """Forecast from every row of X: (n, H, D, P)."""
+        check_is_fitted(self)
+        rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        _check_finite("X", rows)
+        table = _table(rows, np.zeros((len(rows), self.sizes_.targets)))  # no target ever reaches a window
+        gather = self._gather(table, Scaling(Affine(self.center_, self.scale_)))
+        scale = Affine(self.center_[:, table.targets], self.scale_[:, table.targets])
+        origins = np.arange(len(rows))
+        return forecast(self.network_, gather, scale, np.zeros_like(origins), origins)
+
+
+def _table(rows: Floats, targets: Floats) -> SeriesTable:
+    features = rows.shape[1]
+    return SeriesTable(
+        names=("X",),
+        offsets=np.array([0, len(rows)]),
+        values=np.concatenate([rows, targets], axis=1),  # (n, F+D)
+        inputs=slice(0, features),
+        targets=slice(features, features + targets.shape[1]),
+        lead=0,  # the window's last row belongs to the first target
+    )
+
+
+def _windows(start: int, stop: int, horizon: int) -> Any:
+    offsets: Ints = np.array([0, stop])
+    return index_windows(offsets, np.array([start]), np.array([stop]), horizon=horizon, lead=0)
+
+
+def _train_rows(rows: int, validation_split: float, horizon: int) -> int:
+    """Return how many leading rows are trained on; refuse parts without a single window."""
+    if not 0 <= validation_split < 1:
+        raise SettingError(f"validation_split must be at least 0 and below 1, got {validation_split!r}.")
+    validation = round(rows * validation_split)
+    if rows - validation < horizon or 0 < validation < horizon:
+        raise DataError(
+            f"{rows} rows leave {rows - validation} for training and {validation} for validation, "
+            f"but each part needs at least horizon = {horizon} rows."
+        )
+    return rows - validation
+
+
+def _check_finite(what: str, values: Floats) -> None:
+    bad = np.argwhere(~np.isfinite(values))
+    if len(bad):
+        row, column = (int(i) for i in bad[0])
+        kind = "NaN" if np.isnan(values[row, column]) else "inf"
+        raise DataError(
+            f"{what} contains NaN or infinity: {len(bad)} values, the first is {kind} in row {row}, "
+            f"column {column}. Fill or drop these rows first."
+        )

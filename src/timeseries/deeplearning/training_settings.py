@@ -1,0 +1,54 @@
+"""What every model can be told about its windows and its training, whatever its network."""
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+
+from timeseries.settings import TINY, Settings, setting, settings_class
+
+
+@settings_class
+class TrainingSettings(Settings):
+    """The settings that all models share; ``config`` may hold any by name and wins over the keywords."""
+
+    input_size: int | None = setting(
+        None, "Features of one row; taken from the data when absent.", Integral, low=1
+    )
+    output_size: int | None = setting(None, "Targets; taken from the data when absent.", Integral, low=1)
+    sequence_length: int = setting(20, "Rows of one window (the context).", Integral, low=1)
+    horizon: int = setting(1, "Steps to forecast.", Integral, low=1)
+    epochs: int = setting(100, "Passes over all training windows, at most.", Integral, low=1)
+    batch_size: int = setting(32, "Windows of one optimiser step.", Integral, low=1)
+    learning_rate: float = setting(1e-3, "Step size of the optimiser.", Real, low=TINY)
+    optimizer: str = setting("adam", "How gradients become steps.", str, choices=("adam",))
+    loss: str = setting("mse", "What training makes small.", str, choices=("mse", "pinball"))
+    quantiles: tuple[float, ...] | None = setting(
+        None, "Levels forecast with loss='pinball', 0.5 among them.", tuple
+    )
+    clip_norm: float | None = setting(
+        None, "Largest gradient norm of one step; None: no limit.", Real, low=TINY
+    )
+    patience: int | None = setting(
+        None, "Epochs without a better validation loss before training stops; None: never.", Integral, low=1
+    )
+    instance_norm: bool = setting(
+        False, "Give each window zero mean and unit deviation, and undo it in the forecast.", bool
+    )
+    device: str = setting("cpu", "Where the network runs.", str, choices=("cpu", "cuda", "mps"))
+    seed: int = setting(0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0)
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence per setting that makes no sense, alone or beside the others."""
+        found = list(super().problems())
+        yield from found
+        if not found:
+            yield from self._quantile_problems()
+
+    def _quantile_problems(self) -> Iterator[str]:
+        levels = self.quantiles
+        if self.loss != "pinball":
+            if levels is not None:
+                yield f"quantiles need loss='pinball', but loss is {self.loss!r}"
+        elif not levels or 0.5 not in levels:
+            yield f"quantiles must name the levels to forecast, 0.5 among them, got {levels!r}"
+        elif list(levels) != sorted(set(levels)) or not 0 < levels[0] <= levels[-1] < 1:
+            yield f"quantiles must increase strictly between 0 and 1, got {levels!r}"
