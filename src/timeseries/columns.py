@@ -3,12 +3,14 @@
 import re
 import warnings
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
+from timeseries.errors import DataError
 from timeseries.steps import STAMP
 from timeseries.tables import Table
 
@@ -73,17 +75,14 @@ def _integer_stamps(table: Table, column: "pd.Series[float]") -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _date_stamps(table: Table, column: pd.Series) -> np.ndarray:
+def _date_stamps(table: Table, column: "pd.Series[Any]") -> np.ndarray:
     """Read dates that pandas knows as such: without time zone, in microseconds."""
     name = table.layout.time
-    local = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}], utc=True).dt.tz_localize(None)"
-    zoned = f"Column {name!r} of the {table.name} has a time zone; stamps must be without one, e.g. in UTC."
-    try:
-        dates = pd.DatetimeIndex(pd.to_datetime(column, errors="coerce"))
-    except ValueError:  # several offsets in one column
-        raise table.fault(zoned, np.arange(len(column)), local, name) from None
+    if column.dtype == object and column.map(lambda date: getattr(date, "tzinfo", None) is not None).any():
+        raise _zoned(table)
+    dates = pd.DatetimeIndex(pd.to_datetime(column, errors="coerce"))
     if dates.tz is not None:
-        raise table.fault(zoned, np.arange(len(column)), local, name)
+        raise _zoned(table)
     unread = dates.isna()
     if unread.any():
         problem = f"Column {name!r} of the {table.name} holds values that are no dates."
@@ -98,7 +97,15 @@ def _date_stamps(table: Table, column: pd.Series) -> np.ndarray:
     return stamps
 
 
-def _dates_from_text(table: Table, column: pd.Series) -> pd.Series:
+def _zoned(table: Table) -> DataError:
+    """Word the error about stamps with a time zone."""
+    name = table.layout.time
+    problem = f"Column {name!r} of the {table.name} has a time zone; stamps must be without one, e.g. in UTC."
+    fix = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}], utc=True).dt.tz_localize(None)"
+    return table.fault(problem, np.arange(len(table.frame)), fix, name)
+
+
+def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]":
     """Parse text as dates, all in the format of the first one."""
     name = table.layout.time
     problem = f"Column {name!r} of the {table.name} holds text that is no date"
@@ -109,10 +116,9 @@ def _dates_from_text(table: Table, column: pd.Series) -> pd.Series:
     form = _date_format(column)
     if form is None:
         raise table.fault(f"{problem}.", np.arange(len(column)), fix, name)
-    try:
-        dates = pd.to_datetime(column, format=form, errors="coerce")
-    except ValueError:  # several offsets in one column: refused later, with all other time zones
-        return column
+    if "%z" in form:
+        raise _zoned(table)
+    dates = pd.to_datetime(column, format=form, errors="coerce")
     unread = dates.isna().to_numpy()
     if unread.any():
         raise table.fault(f"{problem} like the first, {column.iloc[0]!r}.", np.flatnonzero(unread), fix, name)

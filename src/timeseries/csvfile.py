@@ -1,14 +1,22 @@
 """CSV files as frames: plain or gzipped text in UTF-8, with a header line."""
 
 import gzip
+import warnings
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from timeseries.errors import DataError
 from timeseries.roles import duplicate_columns
 from timeseries.tables import TableLayout
+
+_ABSENT = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"]
+# Before 3.1, pandas rounds every fourth number in its last bit unless asked not to; 3.1 warns if asked.
+_VERSION = tuple(map(int, pd.__version__.split(".")[:2]))
+_EXACT: dict[str, Any] = {"float_precision": "round_trip"} if _VERSION < (3, 1) else {}
 
 
 def read_csv(path: str | Path, layout: TableLayout) -> pd.DataFrame:
@@ -48,17 +56,32 @@ def _parsed(path: Path, layout: TableLayout) -> pd.DataFrame:
             f"The file {path} does not separate its columns by commas; its header is {header.iloc[0]!r}. "
             "Save it with commas, or read it with pd.read_csv(..., sep=...) and give the frame."
         )
-    # Names of series are read as written: "007" is not 7, and "NA" may be Namibia.
-    names = {layout.id: str}
-    frame = pd.read_csv(
-        path, encoding="utf-8-sig", float_precision="round_trip", converters=names, low_memory=False
-    )
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise DataError(
-            f"The rows of the file {path} have more fields than its header has. Complete the header."
-        )
+    frame = _cells(path, [name for name in header if name != layout.id], layout.id)
     if layout.id in frame.columns and frame[layout.id].str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
         frame[layout.id] = frame[layout.id].astype("int64")
+    return frame
+
+
+def _cells(path: Path, numeric: list[str], id: str) -> pd.DataFrame:
+    """Parse the cells, the names of series as written: "007" is not 7, and "NA" may be Namibia."""
+    absent: dict[str, Sequence[str]] = {**dict.fromkeys(numeric, _ABSENT), id: []}
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            frame: pd.DataFrame = pd.read_csv(
+                path,
+                encoding="utf-8-sig",
+                index_col=False,
+                dtype={id: str},
+                keep_default_na=False,
+                na_values=absent,
+                low_memory=False,
+                **_EXACT,
+            )
+        except pd.errors.ParserWarning:
+            raise DataError(
+                f"The rows of the file {path} have more fields than its header names. Complete the header."
+            ) from None
     return frame
 
 
