@@ -166,6 +166,17 @@ def test_names_of_several_types_are_accepted():
     assert set(Panel.from_frame(frame).ids) == {"a", 1}
 
 
+def test_names_that_cannot_be_compared_keep_the_order_of_their_appearance():
+    names = pd.Series([("b", 1), 2.5, 2.5, ("a", 1)], dtype=object)
+    frame = pd.DataFrame({"unique_id": names, "ds": [1, 1, 2, 1], "y": 0.0})
+    assert Panel.from_frame(frame).ids == (("b", 1), 2.5, ("a", 1))
+
+
+def test_a_list_names_no_series():
+    frame = pd.DataFrame({"unique_id": [[1], [1], [1]], "ds": [1, 2, 3], "y": 0.0})
+    assert "holds lists or the like" in error(frame)
+
+
 def test_categories_name_series_too_and_unused_ones_do_not():
     frame = long_frame()
     frame["unique_id"] = pd.Categorical(frame["unique_id"], categories=["c", "b", "a"])
@@ -256,6 +267,12 @@ def test_numbers_of_every_dtype_become_float64(dtype):
     assert panel.values[:4, 0].tolist() == [1, 0, 1, 1]
     noted = any("'north' holds true and false: read as 1 and 0" in note for note in panel.notes)
     assert noted == dtype.startswith("bool")
+
+
+def test_true_and_false_among_objects_are_noted_too():
+    panel = Panel.from_frame(wide_frame().assign(north=pd.Series([True, False, True, True], dtype=object)))
+    assert panel.values[:4, 0].tolist() == [1, 0, 1, 1]
+    assert "Column 'north' holds true and false: read as 1 and 0." in panel.notes
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "Float64", "boolean", "object"])
@@ -880,6 +897,8 @@ def test_any_long_table_is_either_refused_or_becomes_what_pandas_makes_of_it(fra
     faulty = frame.duplicated(["unique_id", "ds"]).any() or np.isinf(frame["y"]).any() or len(frame) == 0
     faulty |= missing == "error" and frame["y"].isna().any()
     assert panel is None or not faulty
+    hourly = frame.sort_values("ds").groupby("unique_id")["ds"].diff().dropna() == pd.Timedelta(hours=1)
+    assert panel is not None or faulty or len(hourly) == 0 or not hourly.all(), "a good table was refused"
     if panel is None:
         return
     groups = {name: group.set_index("ds")["y"].sort_index() for name, group in frame.groupby("unique_id")}

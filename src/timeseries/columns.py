@@ -25,8 +25,14 @@ def series_codes(table: Table) -> tuple[np.ndarray, tuple[Hashable, ...]]:
     refuse_nameless(table)
     try:
         codes, names = pd.factorize(column, sort=True)
-    except TypeError:  # names of kinds that cannot be compared keep their first appearance
-        codes, names = pd.factorize(column)
+    except TypeError:
+        lists = ~column.map(types.is_hashable).to_numpy(dtype=bool)
+        if lists.any():
+            problem = (
+                f"Column {name!r} of the {table.name} holds lists or the like, which cannot name a series."
+            )
+            raise table.fault(problem, np.flatnonzero(lists), "use text or integers.", name) from None
+        codes, names = pd.factorize(column)  # kinds that cannot be compared: in order of first appearance
     return codes.astype(np.int64, copy=False), tuple(names.tolist())
 
 
@@ -170,7 +176,7 @@ def holds_numbers(column: pd.Series) -> bool:
 def numbers(table: Table, column: Hashable, *, absent: bool) -> np.ndarray:
     """Read a column of numbers as float64, shape (N,), with NaN where ``absent`` values are allowed."""
     cells = table.frame[column]
-    if types.is_bool_dtype(cells.dtype):
+    if types.infer_dtype(cells, skipna=True) == "boolean":
         table.notes.append(f"Column {column!r} holds true and false: read as 1 and 0.")
     if types.is_complex_dtype(cells.dtype):
         problem = f"Column {column!r} of the {table.name} holds complex numbers; expected real ones."
