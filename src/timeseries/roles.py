@@ -1,0 +1,150 @@
+"""The roles of a table's columns: where its stamps are, what is forecast, and which shape the table has."""
+
+from collections import Counter
+from collections.abc import Hashable, Iterable
+from dataclasses import replace
+
+import pandas as pd
+
+from timeseries.columns import holds_numbers, reads_as_dates
+from timeseries.errors import DataError, SettingError, did_you_mean
+from timeseries.tables import SHOWN, Table, TableLayout, plain
+
+_DEFAULT = TableLayout()
+
+
+def read_table(frame: pd.DataFrame, layout: TableLayout, *, in_file: bool = False) -> Table:
+    """Find the role of every column of the table that a panel is made from."""
+    frame, layout = _with_time(_checked(frame, layout, "table"), layout, "table")
+    for role in ("past", "future", "static"):
+        for name in getattr(layout, role):
+            _require(frame, name, role, "table")
+    shape, targets, notes = _targets(frame, layout)
+    table = Table(frame=frame, layout=layout, shape=shape, targets=targets, in_file=in_file, notes=notes)
+    used = {layout.id, layout.time, *table.columns, *layout.future, *layout.static}
+    unused = [name for name in frame.columns if name not in used]
+    if unused:
+        notes.append(f"Columns not used: {_listed(unused)}.")
+    return table
+
+
+def read_future_table(
+    frame: pd.DataFrame, layout: TableLayout, past: Table, *, in_file: bool = False
+) -> Table:
+    """Find the columns of the table that continues the known covariates of ``past``."""
+    name = "future table"
+    if not layout.future:
+        raise SettingError(
+            "A future table was given, but the layout has no covariates that are known into the future: "
+            "name them in TableLayout(future=[...])."
+        )
+    frame, layout = _with_time(_checked(frame, layout, name), layout, name)
+    if past.shape == "long":
+        _require(frame, layout.id, "id", name)
+    for column in layout.future:
+        _require(frame, column, "future", name)
+    targets = past.targets
+    return Table(frame=frame, layout=layout, shape=past.shape, targets=targets, name=name, in_file=in_file)
+
+
+def duplicate_columns(columns: Iterable[Hashable], name: str) -> DataError:
+    """Word the error about column names that occur more than once."""
+    twice = [column for column, count in Counter(columns).items() if count > 1]
+    return DataError(
+        f"Column names of the {name} occur more than once: {_listed(twice)}. Rename or drop them."
+    )
+
+
+def _checked(frame: object, layout: TableLayout, name: str) -> pd.DataFrame:
+    """Refuse what is no flat frame with rows; make index levels of the layout's names ordinary columns."""
+    if not isinstance(frame, pd.DataFrame):
+        kind = f"{type(frame).__module__}.{type(frame).__qualname__}"
+        raise DataError(
+            f"The {name} must be a pandas DataFrame, got {kind}. Convert it with its to_pandas()."
+        )
+    if isinstance(frame.columns, pd.MultiIndex):
+        raise DataError(
+            f"The {name} has column names of {frame.columns.nlevels} levels; expected one. "
+            "Flatten them: frame.columns = ['_'.join(name) for name in frame.columns]."
+        )
+    if not frame.columns.is_unique:
+        raise duplicate_columns(frame.columns, name)
+    if len(frame) == 0:
+        raise DataError(f"The {name} has no rows (columns: {_listed(frame.columns)}). Give it at least one.")
+    levels = [level for level in frame.index.names if level in (layout.id, layout.time)]
+    return frame.reset_index(level=[level for level in levels if level not in frame.columns])
+
+
+def _with_time(frame: pd.DataFrame, layout: TableLayout, name: str) -> tuple[pd.DataFrame, TableLayout]:
+    """Find the stamps; return the frame with them as a column, and the layout with that column's name."""
+    if layout.time in frame.columns:
+        return frame, layout
+    if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
+        taken = frame.index.name is None or frame.index.name in frame.columns
+        time = layout.time if taken else str(frame.index.name)
+        return frame.reset_index(names=time), replace(layout, time=time)
+    roles = {layout.id, *layout.named_targets, *layout.past, *layout.future, *layout.static}
+    dates = [column for column in frame.columns if column not in roles and reads_as_dates(frame[column])]
+    if len(dates) == 1 and isinstance(dates[0], str) and layout.time == _DEFAULT.time:
+        return frame, replace(layout, time=dates[0])
+    found = f"several ({_listed(dates)})" if len(dates) > 1 else _listed(dates) or "none"
+    raise DataError(
+        f"The {name} has no stamps. Looked for a column {layout.time!r}: none.{_near(layout.time, frame)} "
+        f"Looked for an index of dates: it is a {type(frame.index).__name__}. "
+        f"Looked for the only column of dates: {found}. Columns: {_listed(frame.columns)}.\n"
+        "To fix this: name the column of stamps in TableLayout(time=...), "
+        f"or number the rows: frame.assign({layout.time}=range(len(frame)))."
+    )
+
+
+def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hashable, ...], list[str]]:
+    """Find shape and targets of the table: long, joint or wide."""
+    named = layout.named_targets
+    if layout.id in frame.columns or layout.id != _DEFAULT.id:
+        _require(frame, layout.id, "id", "table")
+        targets = named or ("y",)
+        for name in targets:
+            _require(frame, name, "target", "table")
+        return "long", targets, []
+    if named:
+        for name in named:
+            _require(frame, name, "target", "table")
+        return "joint", named, []
+    roles = {layout.time, *layout.past, *layout.future, *layout.static}
+    series = tuple(name for name in frame.columns if name not in roles and holds_numbers(frame[name]))
+    if not series:
+        raise DataError(
+            f"The table has no column of numbers to forecast. Columns: {_listed(frame.columns)}. "
+            "Name the target in TableLayout(target=...)."
+        )
+    if series == ("y",):
+        return "joint", series, []
+    return (
+        "wide",
+        series,
+        [f"Every column of numbers is a series of its own ({len(series)})."],
+    )
+
+
+def _require(frame: pd.DataFrame, column: str, role: str, name: str) -> None:
+    """Refuse a table without a column that the layout names."""
+    if column not in frame.columns:
+        raise DataError(
+            f"The {name} has no column {column!r}, the layout's {role}.{_near(column, frame)} "
+            f"Columns: {_listed(frame.columns)}.\n"
+            f"To fix this: rename the column, or name the right one in TableLayout({role}=...)."
+        )
+
+
+def _near(column: str, frame: pd.DataFrame) -> str:
+    """Suggest a column of almost the same name; case and surrounding spaces do not count."""
+    folded = {str(name).strip().casefold(): str(name) for name in frame.columns}
+    same = folded.get(column.strip().casefold())
+    return f" Did you mean {same!r}?" if same else did_you_mean(column, folded.values())
+
+
+def _listed(names: Iterable[Hashable]) -> str:
+    """List names, but not thousands of them."""
+    texts = [repr(plain(name)) for name in names]
+    more = f", ... ({len(texts)} in all)" if len(texts) > 4 * SHOWN else ""
+    return ", ".join(texts[: 4 * SHOWN]) + more

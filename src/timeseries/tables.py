@@ -1,0 +1,166 @@
+"""The user's table and its layout: which column is what, and how a fault in it is reported.
+
+:mod:`timeseries.roles` finds the columns, :mod:`timeseries.columns` reads their cells,
+:mod:`timeseries.alignment` puts the rows in order and :mod:`timeseries.panel` holds the outcome.
+"""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from timeseries.errors import DataError, SettingError, unknown_name
+from timeseries.frequency import Frequency
+
+SHOWN = 5
+"""How many offenders an error lists before it only counts."""
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """Which column of the user's table is what.
+
+    Raises
+    ------
+    SettingError
+        If a column is given two roles, ``missing`` is unknown or ``freq`` is no frequency.
+
+    Examples
+    --------
+    >>> layout = TableLayout(time="Month", target="Passengers", freq="MS")
+    >>> TableLayout(past=["load"], future=["load"])
+    Traceback (most recent call last):
+    ...
+    timeseries.errors.SettingError: Column 'load' is named as both past and future; give it one role.
+    """
+
+    id: str = "unique_id"
+    """Column that names the series, in a long table (one row per series and stamp)."""
+    time: str = "ds"
+    """Column of the stamps: dates, text that reads as dates, or integers."""
+    target: str | Sequence[str] | None = None
+    """What to forecast. None: column "y" of a long table; of a wide table every numeric column as a series of
+    its own. Named targets of a table without series column make ONE series, forecast jointly."""
+    past: Sequence[str] = ()
+    """Covariates known only up to the origin."""
+    future: Sequence[str] = ()
+    """Covariates known into the future as well."""
+    static: Sequence[str] = ()
+    """Numeric columns that are constant within a series."""
+    freq: str | int | None = None
+    """Step between stamps, such as "h" or "MS", or an integer for integer time. None: inferred."""
+    missing: str = "error"
+    """What to do with absent values and absent stamps: "error" refuses, "mask" keeps them as masked steps."""
+
+    def __post_init__(self) -> None:
+        for role in ("past", "future", "static"):
+            object.__setattr__(self, role, _names(getattr(self, role)))
+        if self.target is not None and not isinstance(self.target, str):
+            object.__setattr__(self, "target", _names(self.target))
+        if self.target == ():
+            raise SettingError("target=[] names no column; leave it out to use the default.")
+        if self.missing not in ("error", "mask"):
+            raise unknown_name("value of missing", self.missing, ["error", "mask"])
+        if self.freq is not None:
+            Frequency.parse(self.freq)
+        self._refuse_second_roles()
+
+    @property
+    def named_targets(self) -> tuple[str, ...]:
+        """The targets as a tuple; empty where the table decides."""
+        return _names(self.target)
+
+    def _refuse_second_roles(self) -> None:
+        """Refuse a column that is named twice."""
+        roles: dict[str, str] = {}
+        for role in ("id", "time", "target", "past", "future", "static"):
+            for name in _names(getattr(self, role)):
+                if name in roles:
+                    raise SettingError(
+                        f"Column {name!r} is named as both {roles[name]} and {role}; give it one role."
+                        if roles[name] != role
+                        else f"Column {name!r} is named twice as {role}; name it once."
+                    )
+                roles[name] = role
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Table:
+    """A frame whose columns have found their roles; it words the errors about its own cells."""
+
+    frame: pd.DataFrame
+    layout: TableLayout
+    shape: str
+    """ "long", "wide" or "joint"."""
+    targets: tuple[Hashable, ...]
+    """The target columns; of a wide table, the columns that are series."""
+    name: str = "table"
+    in_file: bool = False
+    notes: list[str] = field(default_factory=list)
+    """What was done to the table so far."""
+
+    @property
+    def columns(self) -> tuple[Hashable, ...]:
+        """The columns that become values: targets, then past covariates."""
+        return (*self.targets, *self.layout.past)
+
+    @property
+    def masks(self) -> bool:
+        """Whether absent values and stamps are allowed."""
+        return self.layout.missing == "mask"
+
+    def series_of(self, row: int, column: Hashable = None) -> Hashable:
+        """Return the name of the series that a cell belongs to; None for a row that all series share."""
+        if self.shape == "long":
+            name: Hashable = plain(self.frame[self.layout.id].iloc[row])
+            return name
+        if self.shape == "joint":
+            return joint_name(self.targets)
+        return column if column in self.targets else None
+
+    def place(self, row: int, column: Hashable = None) -> str:
+        """Say where a cell or row is: series, column, row, line of the file and stamp."""
+        series = self.series_of(row, column)
+        parts = [f"series {series!r}"] if series is not None else []
+        parts += [f"column {plain(column)!r}"] if column is not None else []
+        parts.append(self.numbered(row))
+        if column != self.layout.time:
+            parts.append(f"{self.layout.time} {plain(self.frame[self.layout.time].iloc[row])}")
+        return ", ".join(parts)
+
+    def numbered(self, row: int) -> str:
+        """Say which row of the frame it is, and which line of the file."""
+        return f"row {row} (line {row + 2} of the file)" if self.in_file else f"row {row}"
+
+    def fault(self, problem: str, rows: np.ndarray, fix: str, column: Hashable = None) -> DataError:
+        """Word the error about some rows, or about their cells in a column."""
+        lines = []
+        for row in rows[:SHOWN].tolist():
+            cell = "" if column is None else f": {plain(self.frame[column].iloc[row])!r}"
+            lines.append(self.place(row, column) + cell)
+        return fault(problem, lines, len(rows), fix)
+
+
+def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
+    """Take one name, several or none as a tuple."""
+    return () if names is None else (names,) if isinstance(names, str) else tuple(names)
+
+
+def fault(problem: str, lines: Sequence[str], count: int, fix: str) -> DataError:
+    """Word an error as problem, offenders, count and fix."""
+    more = [f"... {count} in all; the first {len(lines)} are shown."] if count > len(lines) else []
+    return DataError("\n  ".join([problem, *lines, *more]) + f"\nTo fix this: {fix}")
+
+
+def plain(value: Any) -> Any:
+    """Turn a NumPy scalar into the Python value that prints as a person writes it."""
+    if isinstance(value, np.datetime64):
+        return pd.Timestamp(value)
+    return value.item() if isinstance(value, np.generic) else value
+
+
+def joint_name(targets: Sequence[Hashable]) -> Hashable:
+    """Name the one series of a table without series column: its target, or "joint" for several."""
+    return targets[0] if len(targets) == 1 else "joint"
