@@ -18,14 +18,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from timeseries.alignment import Timeline, continue_timeline, draw_timeline, numbered_within, offsets_of
-from timeseries.columns import numbers
-from timeseries.csvfile import read_csv
 from timeseries.errors import DataError
 from timeseries.frequency import Frequency
-from timeseries.regularity import count_steps, fill_gaps, find_frequency
-from timeseries.roles import read_future_table, read_table
-from timeseries.tables import SHOWN, Table, TableLayout, fault
+from timeseries.tables.alignment import (
+    Timeline,
+    continue_timeline,
+    draw_timeline,
+    numbered_within,
+    offsets_of,
+)
+from timeseries.tables.columns import numbers
+from timeseries.tables.csv_file import read_csv
+from timeseries.tables.layout import SHOWN, Table, TableLayout, fault
+from timeseries.tables.regularity import count_steps, fill_gaps, find_frequency
+from timeseries.tables.roles import read_future_table, read_table
 
 __all__ = ["Panel", "TableLayout"]
 
@@ -63,6 +69,8 @@ class Panel:
         "long", "wide" or "joint".
     notes
         What was done to the table, one sentence each.
+    index
+        Those of the columns of series and stamps that were the frame's index.
 
     Examples
     --------
@@ -87,6 +95,7 @@ class Panel:
     layout: TableLayout
     shape: str
     notes: tuple[str, ...]
+    index: tuple[str, ...] = ()
 
     @classmethod
     def from_frame(
@@ -126,7 +135,9 @@ class Panel:
         (('a', 'b'), [0, 2, 3], [1, 2, 5])
         """
         table = read_table(frame, layout)
-        return _panel(table, None if future is None else read_future_table(future, layout, table))
+        panel = _panel(table, None if future is None else read_future_table(future, layout, table))
+        keys = (table.layout.id, table.layout.time) if table.shape == "long" else (table.layout.time,)
+        return replace(panel, index=tuple(name for name in keys if name not in frame.columns))
 
     @classmethod
     def from_csv(
@@ -216,6 +227,74 @@ class Panel:
             )
         keep = numbered_within(self.offsets) < np.repeat(rows, self.lengths)
         return replace(self, offsets=offsets_of(rows), values=self.values[keep], time=self.time[keep])
+
+    def tail(self, rows: int) -> "Panel":
+        """Keep the last rows of each series, and the known covariates from the first of them on.
+
+        Parameters
+        ----------
+        rows
+            How many rows to keep, at most; 0 keeps the series and forgets their rows.
+
+        Returns
+        -------
+        Panel
+            With values, time and known covariates cut.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"ds": [1, 2, 3], "y": [7.0, 8.0, 9.0]})
+        >>> Panel.from_frame(frame).tail(2).time.tolist()
+        [2, 3]
+        """
+        kept = np.minimum(self.lengths, rows)  # (S,)
+        dropped = self.lengths - kept  # (S,)
+        keep = numbered_within(self.offsets) >= np.repeat(dropped, self.lengths)
+        known_lengths = np.diff(self.known_offsets)
+        keep_known = numbered_within(self.known_offsets) >= np.repeat(dropped, known_lengths)
+        return replace(
+            self,
+            offsets=offsets_of(kept),
+            values=self.values[keep],
+            time=self.time[keep],
+            known=self.known[keep_known],
+            known_offsets=offsets_of(known_lengths - dropped),
+        )
+
+    def to_frame(self) -> pd.DataFrame:
+        """Write the rows as a table again, in the layout that was read; masked steps are empty cells.
+
+        Returns
+        -------
+        DataFrame
+            Targets, covariates and static features with their stamps. Known covariates that run past the
+            end of the history are left out.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"ds": [1, 2], "a": [7.0, 8.0], "b": [5.0, 6.0]})
+        >>> Panel.from_frame(frame).to_frame().equals(frame)
+        True
+        """
+        series = np.repeat(np.arange(self.num_series), self.lengths)  # (N,)
+        known = self.known[numbered_within(self.offsets) + self.known_offsets[:-1][series]]  # (N, K)
+        columns: dict[Hashable, np.ndarray] = {}
+        if self.shape == "long":
+            columns[self.layout.id] = pd.Index(self.ids, tupleize_cols=False).to_numpy()[series]
+        columns[self.layout.time] = self.time
+        if self.shape == "wide":  # all series share stamps and covariates: those of the first stand for all
+            rows = int(self.lengths[0])
+            columns[self.layout.time] = self.time[:rows]
+            columns |= {name: self.values[series == s, 0] for s, name in enumerate(self.ids)}
+        else:
+            rows = len(self.values)
+            columns |= {name: self.values[:, i] for i, name in enumerate(self.targets)}
+        count = len(self.targets)
+        columns |= {name: self.values[:rows, count + i] for i, name in enumerate(self.past)}
+        columns |= {name: known[:rows, i] for i, name in enumerate(self.future)}
+        columns |= {name: self.static[series[:rows], i] for i, name in enumerate(self.static_names)}
+        frame = pd.DataFrame(columns)
+        return frame.set_index(list(self.index)) if self.index else frame
 
     def future_times(self, horizon: int) -> np.ndarray:
         """Make the stamps that follow each series.

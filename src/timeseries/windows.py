@@ -49,7 +49,7 @@ class WindowIndex:
 
 
 def index_windows(
-    offsets: Ints, start: Ints, stop: Ints, *, horizon: int, lead: int = 1, min_context: int = 1
+    offsets: Ints, start: Ints, stop: Ints, *, horizon: int, lead: int = 1, min_context: int | Ints = 1
 ) -> WindowIndex:
     """Index every window whose whole target lies in rows [start, stop) of its series.
 
@@ -63,7 +63,7 @@ def index_windows(
         Steps of a target.
     lead : int
         Rows from the origin to the first row of the target.
-    min_context : int
+    min_context : int, or array of shape (S,)
         Rows of its own series that a window must have up to its origin.
 
     Returns

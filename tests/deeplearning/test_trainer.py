@@ -47,7 +47,14 @@ def make_network(dropout=0.2, outputs=1):
 
 
 def settings(**changes):
-    defaults = {"epochs": 3, "learning_rate": 1e-2, "optimizer": "adam", "clip_norm": 0.05, "patience": None}
+    defaults = {
+        "epochs": 3,
+        "max_steps": None,
+        "learning_rate": 1e-2,
+        "optimizer": "adam",
+        "clip_norm": 0.05,
+        "patience": None,
+    }
     return SimpleNamespace(**(defaults | changes))  # a clip_norm so small that clipping matters
 
 
@@ -121,6 +128,13 @@ def test_a_filled_last_batch_learns_from_its_own_windows_only():
     hand_written_loop(theirs, values, epochs=1, batch_size=48)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_max_steps_ends_the_run_within_an_epoch():
+    history = Trainer(settings(epochs=9, max_steps=10), MSELoss()).fit(
+        make_network(), make_batches(make_values())
+    )
+    assert [record["steps"] for record in history] == [4, 4, 2]
 
 
 def test_missing_targets_do_not_count():

@@ -8,6 +8,7 @@ import copy
 import math
 import time
 from collections.abc import Callable
+from itertools import islice
 from typing import Protocol
 
 import numpy as np
@@ -28,6 +29,7 @@ class LoopSettings(Protocol):
     """The settings that the loop reads."""
 
     epochs: int
+    max_steps: int | None
     learning_rate: float
     optimizer: str
     clip_norm: float | None
@@ -60,13 +62,13 @@ class Trainer:
         optimizer = make_optimizer(self.settings.optimizer, network.parameters(), self.settings.learning_rate)
         history: list[EpochRecord] = []
         best_loss, best_epoch, best_weights = math.inf, 0, None
-        for epoch in range(self.settings.epochs):
+        for epoch, steps in enumerate(self._steps_of_epochs(len(train))):
             started = time.perf_counter()
-            train_loss = self._epoch(network, train, epoch, optimizer)
+            train_loss = self._epoch(network, train, epoch, steps, optimizer)
             val_loss = None if validation is None else self.evaluate(network, validation)
             seconds = time.perf_counter() - started
             record = EpochRecord(
-                epoch=epoch, steps=len(train), train_loss=train_loss, val_loss=val_loss, seconds=seconds
+                epoch=epoch, steps=steps, train_loss=train_loss, val_loss=val_loss, seconds=seconds
             )
             history.append(record)
             if self.on_epoch is not None:
@@ -85,15 +87,27 @@ class Trainer:
     def evaluate(self, network: nn.Module, batches: Batches) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
         with torch.inference_mode():
-            return self._epoch(network, batches, 0, None)
+            return self._epoch(network, batches, 0, len(batches), None)
+
+    def _steps_of_epochs(self, full: int) -> list[int]:
+        """Return the steps of each epoch; ``max_steps`` may cut the last one short."""
+        total = full * self.settings.epochs
+        if self.settings.max_steps is not None:
+            total = min(total, self.settings.max_steps)
+        return [full] * (total // full) + [total % full] * (total % full > 0)
 
     def _epoch(
-        self, network: nn.Module, batches: Batches, epoch: int, optimizer: torch.optim.Optimizer | None
+        self,
+        network: nn.Module,
+        batches: Batches,
+        epoch: int,
+        steps: int,
+        optimizer: torch.optim.Optimizer | None,
     ) -> float:
-        """Walk once over the batches, learning if there is an optimiser, and return the mean loss."""
+        """Walk over the batches of an epoch, learning if there is an optimiser; return the mean loss."""
         network.train(optimizer is not None)
         record = _LossRecord(batches, epoch)
-        for step, batch in enumerate(batches.epoch(epoch)):
+        for step, batch in enumerate(islice(batches.epoch(epoch), steps)):
             loss = weighted_mean(self.loss(network(batch.window), batch.target), batch.weight)  # ()
             if optimizer is not None:
                 self._step(network, loss, optimizer)

@@ -17,6 +17,9 @@ class TrainingSettings(Settings):
     sequence_length: int = setting(20, "Rows of one window (the context).", Integral, low=1)
     horizon: int = setting(1, "Steps to forecast.", Integral, low=1)
     epochs: int = setting(100, "Passes over all training windows, at most.", Integral, low=1)
+    max_steps: int | None = setting(
+        None, "Optimiser steps, at most, if that is fewer than the epochs take.", Integral, low=1
+    )
     batch_size: int = setting(32, "Windows of one optimiser step.", Integral, low=1)
     learning_rate: float = setting(1e-3, "Step size of the optimiser.", Real, low=TINY)
     optimizer: str = setting("adam", "How gradients become steps.", str, choices=("adam",))

@@ -6,6 +6,8 @@ from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.errors import unknown_name
 
+__all__ = ["MODELS", "WindowRegressor", "model_class"]
+
 MODELS: dict[str, type[WindowRegressor]] = {
     "lstm": LSTMModel,
     "nlinear": NLinearModel,

@@ -5,10 +5,10 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 
-from timeseries.alignment import Timeline, numbered_within, offsets_of, stamp_kind
 from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
-from timeseries.tables import SHOWN, fault, plain
+from timeseries.tables.alignment import Timeline, numbered_within, offsets_of, stamp_kind
+from timeseries.tables.layout import SHOWN, fault, plain
 
 _ASKED = 10  # how many series, the longest ones, are asked for their frequency
 _FILL_FACTOR = 100  # masking may make so many rows of one given,

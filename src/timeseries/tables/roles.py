@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pandas as pd
 
-from timeseries.columns import holds_numbers, reads_as_dates
 from timeseries.errors import DataError, SettingError, did_you_mean
-from timeseries.tables import SHOWN, Table, TableLayout, plain
+from timeseries.tables.columns import holds_numbers, reads_as_dates
+from timeseries.tables.layout import SHOWN, Table, TableLayout, plain
 
 _DEFAULT = TableLayout()
 

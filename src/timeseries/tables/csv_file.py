@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 
 from timeseries.errors import DataError
-from timeseries.roles import duplicate_columns
-from timeseries.tables import TableLayout
+from timeseries.tables.layout import TableLayout
+from timeseries.tables.roles import duplicate_columns
 
 _ABSENT = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"]
 # Before 3.1, pandas rounds every fourth number in its last bit unless asked not to; 3.1 warns if asked.

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from timeseries.columns import refuse_nameless, series_codes, stamps
 from timeseries.errors import DataError
 from timeseries.frequency import Frequency
-from timeseries.tables import SHOWN, Table, fault, joint_name, plain
+from timeseries.tables.columns import refuse_nameless, series_codes, stamps
+from timeseries.tables.layout import SHOWN, Table, fault, joint_name, plain
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

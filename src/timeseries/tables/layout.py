@@ -1,7 +1,6 @@
 """The user's table and its layout: which column is what, and how a fault in it is reported.
 
-:mod:`timeseries.roles` finds the columns, :mod:`timeseries.columns` reads their cells,
-:mod:`timeseries.alignment` puts the rows in order and :mod:`timeseries.panel` holds the outcome.
+Whoever finds a fault names it through :class:`Table`, so that all errors locate cells in the same words.
 """
 
 from collections.abc import Hashable, Sequence

@@ -12,7 +12,7 @@ from pandas.tseries.api import guess_datetime_format
 
 from timeseries.errors import DataError
 from timeseries.steps import STAMP
-from timeseries.tables import Table
+from timeseries.tables.layout import Table
 
 _LARGEST_INTEGER_STAMP = 2**53  # beyond it, float64 no longer tells neighbours apart
 _DAY_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"

@@ -1,0 +1,50 @@
+"""Forecasts as a table, in the layout of the table that was asked about."""
+
+from collections.abc import Hashable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from timeseries.panel import Panel
+
+Floats = npt.NDArray[np.float64]
+
+
+def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | None) -> pd.DataFrame:
+    """Write the forecasts that follow each series of a panel as a table.
+
+    Parameters
+    ----------
+    panel : Panel
+        The table that was asked about.
+    forecast : array of shape (S, H, D, P)
+        P is 1 for a point, else one per quantile level.
+    levels : tuple of float or None
+        The P quantile levels.
+
+    Returns
+    -------
+    DataFrame
+        Long or wide as the question was. A column of the target's name holds the point (the median of
+        quantiles), columns such as ``y_q0.9`` the quantiles.
+    """
+    horizon = forecast.shape[1]
+    times = panel.future_times(horizon)  # (S, H)
+    columns: dict[Hashable, npt.NDArray[np.generic]] = {}
+    if panel.shape == "long":
+        columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)
+    columns[panel.layout.time] = times[0] if panel.shape == "wide" else times.ravel()
+    if panel.shape == "wide":
+        named = {name: forecast[s, :, 0] for s, name in enumerate(panel.ids)}  # (H, P) each
+    else:
+        named = {
+            name: forecast[:, :, d].reshape(-1, forecast.shape[-1]) for d, name in enumerate(panel.targets)
+        }
+    middle = 0 if levels is None else levels.index(0.5)
+    for name, numbers in named.items():  # (rows, P)
+        columns[name] = numbers[:, middle]
+    for name, numbers in named.items():
+        columns |= {f"{name}_q{level:g}": numbers[:, i] for i, level in enumerate(levels or ())}
+    answer = pd.DataFrame(columns)
+    return answer.set_index(list(panel.index)) if panel.index else answer

@@ -1,0 +1,46 @@
+"""``timeseries inspect``: what a model file holds, without loading the model."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+@click.command()
+@click.argument("model", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="The whole manifest as one JSON document.")
+def inspect(model: Path, as_json: bool) -> None:
+    """Say what the model file MODEL holds, after checking that no byte of it has changed."""
+    from timeseries.deeplearning.artifact import read_manifest
+
+    manifest, entries = read_manifest(model)
+    if as_json:
+        tensors = [{"name": e.name, "dtype": e.dtype, "shape": list(e.shape)} for e in entries]
+        click.echo(json.dumps(manifest | {"tensors": tensors}, indent=2))
+        return
+    weights = [e.nbytes // 4 for e in entries if e.name.startswith("network.")]
+    lines = _described(manifest) | {"weights": f"{sum(weights):,} numbers in {len(weights)} tensors"}
+    for name, value in lines.items():
+        click.echo(f"{name:>16}  {value}")
+
+
+def _described(manifest: Any) -> dict[str, object]:
+    """Return what people want to know first."""
+    settings = manifest["settings"]
+    lines: dict[str, object] = {
+        "kind": f"{manifest['kind']} {manifest['model']}",
+        "written by": manifest["_artifact"]["created_by"],
+        "horizon": settings["horizon"],
+        "context": settings["sequence_length"],
+    }
+    if manifest["kind"] == "forecaster":
+        series = manifest["series"]
+        more = f" and {len(series) - 5} more" if len(series) > 5 else ""
+        lines["series"] = f"{len(series)}: {', '.join(map(str, series[:5]))}{more}"
+        lines["frequency"] = manifest["frequency"]
+        lines |= {role: ", ".join(names) for role, names in manifest["columns"].items() if names}
+    named = ("horizon", "sequence_length", "input_size", "output_size")
+    lines["settings"] = ", ".join(f"{k}={v}" for k, v in settings.items() if k not in named and v is not None)
+    lines["epochs run"] = len(manifest["history"])
+    return lines
