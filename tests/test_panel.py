@@ -331,6 +331,14 @@ def test_a_series_of_a_coarser_step_is_a_gap_only_if_the_step_is_declared():
     assert np.isnan(panel.values[:, 0]).sum() == 4
 
 
+@pytest.mark.parametrize("kept", [[0, 2], [0, 2, 5]])
+def test_few_rows_with_gaps_are_no_coarser_step(kept):
+    hourly = pd.DataFrame({"unique_id": "a", "ds": hours(9), "y": 1.0})
+    sparse = pd.DataFrame({"unique_id": "b", "ds": hours(9)[kept], "y": 1.0})
+    panel = Panel.from_frame(pd.concat([hourly, sparse]), TableLayout(missing="mask"))
+    assert panel.lengths.tolist() == [9, kept[-1] + 1]
+
+
 # --- the future ---
 
 
@@ -896,6 +904,7 @@ def test_any_long_table_is_either_refused_or_becomes_what_pandas_makes_of_it(fra
     pd.testing.assert_frame_equal(frame, before)
     faulty = frame.duplicated(["unique_id", "ds"]).any() or np.isinf(frame["y"]).any() or len(frame) == 0
     faulty |= missing == "error" and frame["y"].isna().any()
+    faulty |= frame["y"].isna().groupby(frame["unique_id"]).all().any()
     assert panel is None or not faulty
     hourly = frame.sort_values("ds").groupby("unique_id")["ds"].diff().dropna() == pd.Timedelta(hours=1)
     assert panel is not None or faulty or len(hourly) == 0 or not hourly.all(), "a good table was refused"
