@@ -411,7 +411,7 @@ def test_the_future_of_a_joint_table_is_found_by_a_column_of_dates_too():
         ),
         (
             lambda f: f.assign(ds=range(5)),
-            "stamps of the future table are integers, those of the table dates",
+            "Stamps of the future table are integers, those of the table dates",
         ),
     ],
 )
@@ -843,7 +843,7 @@ def test_numbers_are_read_from_a_file_to_the_last_bit(tmp_path):
         (b"ds,y\n", "has no rows"),
         (b"\x00\x01\x02\x03PNG", "is no text"),
         ("ds,y\n1,2\n".encode("utf-16"), "is text in UTF-16"),
-        ("ds,y\n1,2\n# 3 \xb0C,4\n".encode("latin-1"), r"no text in UTF-8 (near line 3)"),
+        ("ds,y\n1,2\n# 3 \xb0C,4\n".encode("latin-1"), r"no text in UTF-8 (line 3)"),
         (b"ds;y\n1;2\n", "does not separate its columns by commas; its header is 'ds;y'"),
         (b"ds,y,y\n1,2,3\n", "occur more than once: 'y'"),
         (b"ds,y\n1,2,3\n2,3,4\n", "more fields than its header"),
