@@ -331,6 +331,14 @@ def test_a_series_of_a_coarser_step_is_a_gap_only_if_the_step_is_declared():
     assert np.isnan(panel.values[:, 0]).sum() == 4
 
 
+@pytest.mark.parametrize("kept", [[0, 2], [0, 2, 5]])
+def test_few_rows_with_gaps_are_no_coarser_step(kept):
+    hourly = pd.DataFrame({"unique_id": "a", "ds": hours(9), "y": 1.0})
+    sparse = pd.DataFrame({"unique_id": "b", "ds": hours(9)[kept], "y": 1.0})
+    panel = Panel.from_frame(pd.concat([hourly, sparse]), TableLayout(missing="mask"))
+    assert panel.lengths.tolist() == [9, kept[-1] + 1]
+
+
 # --- the future ---
 
 
@@ -403,7 +411,7 @@ def test_the_future_of_a_joint_table_is_found_by_a_column_of_dates_too():
         ),
         (
             lambda f: f.assign(ds=range(5)),
-            "stamps of the future table are integers, those of the table dates",
+            "Stamps of the future table are integers, those of the table dates",
         ),
     ],
 )
@@ -835,7 +843,7 @@ def test_numbers_are_read_from_a_file_to_the_last_bit(tmp_path):
         (b"ds,y\n", "has no rows"),
         (b"\x00\x01\x02\x03PNG", "is no text"),
         ("ds,y\n1,2\n".encode("utf-16"), "is text in UTF-16"),
-        ("ds,y\n1,2\n# 3 \xb0C,4\n".encode("latin-1"), r"no text in UTF-8 (near line 3)"),
+        ("ds,y\n1,2\n# 3 \xb0C,4\n".encode("latin-1"), r"no text in UTF-8 (line 3)"),
         (b"ds;y\n1;2\n", "does not separate its columns by commas; its header is 'ds;y'"),
         (b"ds,y,y\n1,2,3\n", "occur more than once: 'y'"),
         (b"ds,y\n1,2,3\n2,3,4\n", "more fields than its header"),
@@ -896,6 +904,7 @@ def test_any_long_table_is_either_refused_or_becomes_what_pandas_makes_of_it(fra
     pd.testing.assert_frame_equal(frame, before)
     faulty = frame.duplicated(["unique_id", "ds"]).any() or np.isinf(frame["y"]).any() or len(frame) == 0
     faulty |= missing == "error" and frame["y"].isna().any()
+    faulty |= frame["y"].isna().groupby(frame["unique_id"]).all().any()
     assert panel is None or not faulty
     hourly = frame.sort_values("ds").groupby("unique_id")["ds"].diff().dropna() == pd.Timedelta(hours=1)
     assert panel is not None or faulty or len(hourly) == 0 or not hourly.all(), "a good table was refused"

@@ -82,13 +82,13 @@ def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> Tim
     future = _arranged(table, codes, past.ids)
     absent = np.flatnonzero(np.diff(future.offsets) == 0)
     if len(absent):
-        names = [f"series {past.ids[series]!r}" for series in absent[:SHOWN]]
-        raise fault(
-            "The future table must continue every series, but lacks some.", names, len(absent), "add them."
-        )
+        lines = [f"series {past.ids[series]!r}" for series in absent[:SHOWN]]
+        problem = "The future table must continue every series, but lacks some."
+        raise fault(problem, lines, len(absent), "add them.")
     if future.time.dtype != past.time.dtype:
         raise DataError(
-            f"The stamps of the future table are {stamp_kind(future)}, those of the table {stamp_kind(past)}."
+            f"Stamps of the future table are {stamp_kind(future)}, those of the table {stamp_kind(past)}. "
+            "Give both the same kind."
         )
     _refuse_breaks(past, future, frequency)
     return future

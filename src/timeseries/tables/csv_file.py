@@ -35,11 +35,9 @@ def read_csv(path: str | Path, layout: TableLayout) -> pd.DataFrame:
         raise DataError(f"The file {path} is empty; expected CSV with a header line.") from None
     except pd.errors.ParserError as error:
         raise DataError(f"The file {path} is no regular CSV: {error}. Correct that line.") from None
-    except UnicodeDecodeError as error:
-        line = error.object[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"The file {path} is no text in UTF-8 (near line {line}). Save it as UTF-8."
-        ) from None
+    except UnicodeDecodeError:
+        line = _first_line_not_utf8(path)
+        raise DataError(f"The file {path} is no text in UTF-8 (line {line}). Save it as UTF-8.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"The file {path} is no whole gzip file: {error}. Fetch it again.") from None
     except OSError as error:
@@ -83,6 +81,13 @@ def _cells(path: Path, numeric: list[str], id: str) -> pd.DataFrame:
                 f"The rows of the file {path} have more fields than its header names. Complete the header."
             ) from None
     return frame
+
+
+def _first_line_not_utf8(path: Path) -> int:
+    """Find the line, from 1, at which a file ceases to be UTF-8."""
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
+        lines = enumerate(file, start=1)
+        return next(number for number, line in lines if line.decode(errors="ignore").encode() != line)
 
 
 def _refuse_binary(path: Path) -> None:

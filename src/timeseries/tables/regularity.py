@@ -162,7 +162,10 @@ def _mixture(timeline: Timeline, frequency: Frequency, others: np.ndarray) -> Da
     lines = []
     for series in others[:SHOWN]:
         row = timeline.table.numbered(timeline.row(timeline.offsets[series]))
-        lines.append(f"{timeline.name(series)}, from {row} on, steps by '{_own_frequency(timeline, series)}'")
+        own = _own_frequency(timeline, series)
+        lines.append(
+            f"{timeline.name(series)}, from {row} on, steps {f'by {own.step!r}' if own else 'unevenly'}"
+        )
     problem = f"Series differ in frequency: most step by '{frequency}', but not all."
     fix = "fit series of different frequency apart, or resample them to one; if these are gaps, declare freq."
     return fault(problem, lines, len(others), fix)
