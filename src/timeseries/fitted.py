@@ -21,6 +21,7 @@ from timeseries.frequency import Frequency
 from timeseries.normalization import segment_statistics
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
+from timeseries.tables.layout import plain
 from timeseries.windows import Ints, WindowIndex, index_windows
 
 COLUMN_ROLES = ("targets", "past", "future", "static_names")  # fields of a panel that name columns
@@ -226,7 +227,7 @@ def _check_future(panel: Panel, origins: Origins, horizon: int) -> None:
         raise DataError(
             f"Series {panel.ids[s]!r}: the covariates {', '.join(panel.future)} end "
             f"{int(needed[short[0]] - given[short[0]])} steps too early. A forecast of {horizon} steps needs "
-            f"them up to {panel.future_times(horizon)[s, -1]}: pass these rows as future=."
+            f"them up to {plain(panel.future_times(horizon)[s, -1])}: pass these rows as future=."
         )
 
 
@@ -260,7 +261,7 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
             arrays |= {f"scaling.{name}.center": affine.center, f"scaling.{name}.scale": affine.scale}
     arrays |= {f"tail.{name}": getattr(tail, name) for name in TAIL_ARRAYS}
     arrays["tail.time"] = tail.time.astype(np.int64)
-    return Artifact(plain(manifest), arrays)
+    return Artifact(_as_json(manifest), arrays)
 
 
 def unpack(stored: Artifact, path: str | PathLike[str]) -> FittedForecaster:
@@ -313,8 +314,8 @@ def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
     )
 
 
-def plain(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Return nested settings as JSON knows them: tuples become lists."""
     if isinstance(value, dict):
-        return {key: plain(part) for key, part in value.items()}
-    return [plain(part) for part in value] if isinstance(value, (list, tuple)) else value
+        return {key: _as_json(part) for key, part in value.items()}
+    return [_as_json(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -329,6 +329,7 @@ def _panel(table: Table, future_table: Table | None) -> Panel:
     offsets, time = timeline.offsets, timeline.time
     if (steps > 1).any():
         offsets, time, values = fill_gaps(timeline, frequency, steps, values)
+        known = np.empty((len(time), 0))  # with known covariates, gaps have been refused
     _refuse_unobserved(timeline, offsets, values)
     known_offsets = offsets
     if future_table is not None:

@@ -8,7 +8,7 @@ themselves are overlapping views of the buffer; nothing is stored per window.
 
 from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,7 @@ from timeseries.deeplearning.window import Window
 from timeseries.windows import Ints, Permutation, WindowIndex
 
 Floats = npt.NDArray[np.float64]
+LARGEST_EXPONENT = 100  # of two: numbers up to 1e30 are kept as they are
 CHUNK = 1 << 16  # windows located at once: enough to amortise the search, small enough to stay in cache
 
 
@@ -62,12 +63,19 @@ class Scaling(NamedTuple):
 
 
 class Block:
-    """One block of columns of all series on the device: value - anchor, and what of it was observed."""
+    """One block of columns of all series on the device: value - anchor, and what of it was observed.
+
+    Values beyond the reach of float32 are counted in a unit, a power of two: that is exact, and 1 otherwise.
+    """
 
     def __init__(self, values: Floats, offsets: Ints, margin: int, device: torch.device) -> None:
         observed = np.isfinite(values)  # (N, C)
-        self.anchor = _first_observed(values, observed, offsets)  # (S, C)
-        change = np.where(observed, values - np.repeat(self.anchor, np.diff(offsets), axis=0), 0.0)  # (N, C)
+        lengths = np.diff(offsets)
+        largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
+        self.unit = np.ldexp(1.0, np.maximum(0, np.frexp(largest)[1] - LARGEST_EXPONENT))  # (S, C)
+        self.anchor = _first_observed(values, observed, offsets) / self.unit  # (S, C)
+        change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
+        change = np.where(observed, change, 0.0)  # (N, C)
         self.rows = _with_margin(change.astype(np.float32), margin, device)  # (margin+N, C)
         complete = bool(observed.all())
         self.observed = None if complete else _with_margin(observed, margin, device)  # (margin+N, C)
@@ -107,8 +115,9 @@ class _Scaled:
     """A block seen through an affine: scaled = (value - center) / scale, in one multiply-add."""
 
     def __init__(self, block: Block, affine: Affine) -> None:
-        slope = (1.0 / affine.scale).astype(np.float32)  # (S, C)
-        shift = ((block.anchor - affine.center) / affine.scale).astype(np.float32)  # (S, C)
+        scale, center = affine.scale / block.unit, affine.center / block.unit  # (S, C) each
+        slope = (1.0 / scale).astype(np.float32)  # (S, C)
+        shift = ((block.anchor - center) / scale).astype(np.float32)  # (S, C)
         self.slope = torch.from_numpy(slope).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.shift = torch.from_numpy(shift).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.rows = block.rows
@@ -266,12 +275,18 @@ def _with_margin(rows: npt.NDArray[np.generic], margin: int, device: torch.devic
     return torch.from_numpy(padded).to(device)
 
 
+def _reduce(operation: np.ufunc, rows: npt.NDArray[Any], offsets: Ints, empty: float) -> npt.NDArray[Any]:
+    """Reduce the rows of every series to one, (N, C) -> (S, C); a series without rows gives ``empty``."""
+    reduced = np.full((len(offsets) - 1, rows.shape[1]), empty, dtype=rows.dtype)
+    filled = np.flatnonzero(np.diff(offsets))  # reduceat wants no empty segment
+    if len(filled):
+        reduced[filled] = operation.reduceat(rows, offsets[:-1][filled], axis=0)
+    return reduced
+
+
 def _first_observed(values: Floats, observed: npt.NDArray[np.bool_], offsets: Ints) -> Floats:
     """Return the first observed value of each series and column, (S, C); 0 where there is none."""
     rows = np.where(observed, np.arange(len(values))[:, None], len(values))  # (N, C)
-    first = np.full((len(offsets) - 1, values.shape[1]), len(values))  # (S, C)
-    filled = np.flatnonzero(np.diff(offsets))  # reduceat wants no empty segment
-    if len(filled):
-        first[filled] = np.minimum.reduceat(rows, offsets[:-1][filled], axis=0)
+    first = _reduce(np.minimum, rows, offsets, len(values))  # (S, C)
     padded = np.concatenate([values, np.zeros((1, values.shape[1]))])  # (N+1, C)
     return np.take_along_axis(padded, first, axis=0)  # (S, C)
