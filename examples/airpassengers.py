@@ -1,0 +1,30 @@
+"""The main job in one go: fit an LSTM, hold it against simple baselines, forecast, draw, save.
+
+Run it with ``make demo``; it writes into the folder ``demo``, or into the one that is named as argument.
+"""
+
+import sys
+from pathlib import Path
+
+from timeseries import Forecaster, load_airpassengers, plot_backtest, plot_forecast
+
+folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
+folder.mkdir(parents=True, exist_ok=True)
+table = load_airpassengers()
+
+forecaster = Forecaster(
+    "lstm", horizon=12, context_length=24, loss="pinball", quantiles=(0.025, 0.1, 0.5, 0.9, 0.975)
+)
+print("How good would it have been? The last three years, each forecast a year ahead:\n")
+result = forecaster.backtest(table, windows=3)
+print(result.table().round(3).to_string(), end="\n\n")
+
+print("The next year, in thousands of passengers:\n")
+answer = forecaster.fit(table).predict()
+print(answer.round(0).to_string(index=False), end="\n\n")
+
+plot_forecast(table, answer).savefig(folder / "forecast.png", dpi=120)
+plot_backtest(result).savefig(folder / "error_by_step.png", dpi=120)
+forecaster.save(folder / "airpassengers.model")
+answer.to_csv(folder / "forecast.csv", index=False)
+print(f"Written to {folder}: forecast.png, error_by_step.png, forecast.csv, airpassengers.model")

@@ -1,0 +1,213 @@
+"""Rules about the code itself, so that they are kept without anybody remembering them."""
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import timeseries
+
+ROOT = Path(__file__).parents[1]
+SOURCE = ROOT / "src"
+LAYERS = [  # a module may import from the lines above its own, and from its own package
+    ["timeseries", "timeseries.errors"],
+    ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.datasets"],
+    ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines"],
+    ["timeseries.steps"],
+    ["timeseries.frequency"],
+    ["timeseries.tables"],
+    ["timeseries.panel"],
+    ["timeseries.answers", "timeseries.backtesting"],
+    ["timeseries.plotting"],
+    ["timeseries.deeplearning"],
+    ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.history"],
+    [
+        "timeseries.deeplearning.losses",
+        "timeseries.deeplearning.optimizers",
+        "timeseries.deeplearning.loading",
+    ],
+    ["timeseries.deeplearning.strict_json", "timeseries.deeplearning.atomic_file"],
+    ["timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
+    ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
+    ["timeseries.deeplearning.gather"],
+    ["timeseries.deeplearning.networks", "timeseries.deeplearning.trainer"],
+    ["timeseries.deeplearning.engine"],
+    ["timeseries.deeplearning.packing"],
+    ["timeseries.deeplearning.models"],
+    ["timeseries.fitted"],
+    ["timeseries.forecaster"],
+    ["timeseries.cli"],
+    ["timeseries.__main__"],
+]
+RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
+
+
+def place(module):
+    """Return the entry of LAYERS that a module belongs to: itself, or its nearest package."""
+    while module not in RANK:
+        module = module.rpartition(".")[0]
+    return module
+
+
+def modules():
+    for path in sorted(SOURCE.rglob("*.py")):
+        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
+        yield name, ast.parse(path.read_text())
+
+
+def imports(name, tree):
+    """Yield every module of ours that a module imports, inside functions too."""
+    known = {other for other, _ in modules()}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("timeseries"):
+            for alias in node.names:
+                inner = f"{node.module}.{alias.name}"
+                yield inner if inner in known else node.module
+        elif isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.startswith("timeseries"))
+
+
+def test_imports_point_one_way():
+    wrong = [
+        f"{name} imports {other}"
+        for name, tree in modules()
+        if name != "timeseries"  # it names the public parts, and imports them when they are asked for
+        for other in imports(name, tree)
+        if RANK[place(other)] >= RANK[place(name)] and place(other) != place(name)
+    ]
+    assert wrong == []
+
+
+def test_every_module_has_a_place_in_the_layers():
+    packages = {"timeseries", "timeseries.deeplearning"}
+    assert [name for name, _ in modules() if place(name) in packages and name not in packages] == []
+
+
+def test_networks_and_trainer_never_meet():
+    for name, tree in modules():
+        others = set(imports(name, tree))
+        if name.startswith("timeseries.deeplearning.networks"):
+            assert not any(other.endswith(("trainer", "gather", "losses", "optimizers")) for other in others)
+        if name == "timeseries.deeplearning.trainer":
+            assert not any(".networks" in other or ".models" in other for other in others)
+
+
+def test_only_the_trainer_calls_backward():
+    callers = [name for name, tree in modules() if ".backward(" in ast.unparse(tree)]
+    assert callers == ["timeseries.deeplearning.trainer"]
+
+
+@pytest.mark.parametrize(
+    ("package", "homes"),
+    [
+        ("torch", ("timeseries.deeplearning",)),
+        ("click", ("timeseries.cli",)),
+        ("matplotlib", ("timeseries.plotting",)),
+        ("safetensors", ("timeseries.deeplearning.artifact",)),
+    ],
+)
+def test_a_package_is_imported_in_its_home_alone(package, homes):
+    for name, tree in modules():
+        found = {
+            alias
+            for node in ast.walk(tree)
+            for alias in (
+                [a.name for a in node.names]
+                if isinstance(node, ast.Import)
+                else [node.module or ""]
+                if isinstance(node, ast.ImportFrom)
+                else []
+            )
+            if alias.split(".")[0] == package
+        }
+        assert not found or name.startswith(homes), f"{name} imports {package}"
+
+
+def test_nothing_can_run_code_from_a_file():
+    forbidden = {"pickle", "joblib", "marshal", "eval", "exec", "__import__", "torch.load"}
+    for name, tree in modules():
+        used = {ast.unparse(n) for n in ast.walk(tree) if isinstance(n, (ast.Name, ast.Attribute))}
+        used |= {alias.name for n in ast.walk(tree) if isinstance(n, ast.Import) for alias in n.names}
+        used |= {n.module for n in ast.walk(tree) if isinstance(n, ast.ImportFrom)}
+        assert not used & forbidden, name
+        assert "import_module" not in used or name == "timeseries"  # which imports from its own table alone
+
+
+def python(code):
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+
+
+def test_importing_the_library_imports_neither_torch_nor_pandas_nor_scikit_learn():
+    code = "import sys, timeseries; print([m for m in ('torch', 'pandas', 'sklearn') if m in sys.modules])"
+    assert python(code).strip() == "[]"
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])
+def test_help_needs_neither_torch_nor_pandas(arguments):
+    code = f"""
+import sys
+from timeseries.cli import main
+try:
+    main({arguments!r})
+except SystemExit:
+    print([m for m in ("torch", "pandas", "sklearn", "numpy") if m in sys.modules])
+"""
+    assert python(code).splitlines()[-1] == "[]"
+
+
+def test_inspecting_a_file_needs_no_torch():
+    code = (
+        "import sys, timeseries.deeplearning.artifact; print('torch' in sys.modules, 'pandas' in sys.modules)"
+    )
+    assert python(code).strip() == "False False"
+
+
+def test_the_public_names_are_these_and_all_can_be_had():
+    assert timeseries.__all__ == [
+        "Backtest",
+        "DataNormalizer",
+        "Forecaster",
+        "LSTMModel",
+        "NLinearModel",
+        "Panel",
+        "TableLayout",
+        "TransformerModel",
+        "create_sequences",
+        "load_airpassengers",
+        "plot_backtest",
+        "plot_forecast",
+    ]
+    for name in timeseries.__all__:
+        assert getattr(timeseries, name).__name__ == name
+    with pytest.raises(AttributeError, match="Did you mean 'Forecaster'"):
+        timeseries.Forcaster  # noqa: B018
+
+
+def test_the_default_install_brings_at_most_thirty_distributions():
+    found, pending = set(), ["timeseries-deeplearning"]
+    while pending:
+        name = re.sub(r"[-_.]+", "-", pending.pop()).lower()
+        if name in found:
+            continue
+        found.add(name)
+        for line in importlib.metadata.requires(name) or []:
+            if _applies(line):
+                pending.append(re.match(r"[\w.-]+", line)[0])
+    assert {"torch", "pandas"} < found
+    assert len(found) <= 30, sorted(found)
+
+
+def _applies(requirement):
+    from packaging.requirements import Requirement
+
+    marker = Requirement(requirement).marker
+    return marker is None or marker.evaluate({"extra": ""})
+
+
+def test_the_code_names_the_licence_and_the_version_once():
+    assert timeseries.__version__ == importlib.metadata.version("timeseries-deeplearning")
+    assert "Apache License" in (ROOT / "LICENSE").read_text()
