@@ -9,7 +9,7 @@ from typing import Any
 _STEPS = {"batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0}
 
 RECIPES: dict[str, dict[str, Any]] = {
-    "lstm": _STEPS | {"instance_norm": True},
+    "lstm": _STEPS | {"instance_norm": True, "num_layers": 1, "learning_rate": 2e-3},
     "nlinear": _STEPS,
     "transformer": _STEPS | {"instance_norm": True},
 }
