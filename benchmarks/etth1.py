@@ -8,13 +8,11 @@ validation chooses the epoch; the test rows are scored once.
 """
 
 import argparse
-import os
 import time
-from pathlib import Path
 
 import pandas as pd
 
-from machine import describe
+from machine import data_folder, describe
 from timeseries import Backtest, DataNormalizer, Forecaster
 
 TRAIN, VALIDATION, TEST, CONTEXT, HORIZON = 8640, 2880, 2880, 96, 24
@@ -23,7 +21,7 @@ SHOWN = [1, 2, 3, 6, 12, 18, 24]
 
 def load() -> pd.DataFrame:
     """Return the scaled rows of the protocol."""
-    path = Path(os.environ["TIMESERIES_DATA"]) / "ett" / "ETTh1.csv.gz"
+    path = data_folder() / "ett" / "ETTh1.csv.gz"
     frame = pd.read_csv(path, parse_dates=["date"]).iloc[: TRAIN + VALIDATION + TEST]
     columns = frame.columns[1:]
     scaled = DataNormalizer().fit(frame.loc[: TRAIN - 1, columns]).transform(frame[columns])

@@ -7,13 +7,10 @@ The numbers beside ours are published (Repeat: LTSF-Linear, AAAI 2023, there wit
 here all windows count) or were computed independently of this library.
 """
 
-import os
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
-from machine import describe
+from machine import data_folder, describe
 from timeseries import baselines, metrics
 
 LONG, ILI = (96, 192, 336, 720), (24, 36, 48, 60)
@@ -48,7 +45,7 @@ CHUNK = 500  # windows scored at once
 
 def load(file: str, train: int, rows: int) -> np.ndarray:
     """Return the scaled values (rows, D) of a data set."""
-    frame = pd.read_csv(Path(os.environ["TIMESERIES_DATA"]) / file, encoding_errors="replace")
+    frame = pd.read_csv(data_folder() / file, encoding_errors="replace")
     values = frame.iloc[:rows, 1:].to_numpy(dtype=float)
     return (values - values[:train].mean(axis=0)) / values[:train].std(axis=0)
 

@@ -1,4 +1,4 @@
-"""What a figure was measured on: machine, versions, threads and date."""
+"""Where the data lies, and what a figure was measured on: machine, versions, threads and date."""
 
 import datetime
 import os
@@ -25,3 +25,11 @@ def describe() -> str:
         f"{datetime.date.today()}  {cpu}, {os.cpu_count()} cores, {torch.get_num_threads()} threads, "
         f"Python {sys.version.split()[0]}, {versions}, timeseries {timeseries.__version__}"
     )
+
+
+def data_folder() -> Path:
+    """Return the folder with the real data sets, or end with what to do."""
+    folder = os.environ.get("TIMESERIES_DATA")
+    if not folder:
+        raise SystemExit("Set TIMESERIES_DATA to the folder that holds the data sets (ett/, weather/, ...).")
+    return Path(folder)

@@ -13,15 +13,22 @@ folder.mkdir(parents=True, exist_ok=True)
 table = load_airpassengers()
 
 forecaster = Forecaster(
-    "lstm", horizon=12, context_length=24, loss="pinball", quantiles=(0.025, 0.1, 0.5, 0.9, 0.975)
+    "lstm",
+    horizon=12,
+    context_length=24,
+    loss="pinball",
+    quantiles=(0.025, 0.1, 0.5, 0.9, 0.975),
+    learning_rate=3e-3,
 )
 print("How good would it have been? The last three years, each forecast a year ahead:\n")
 result = forecaster.backtest(table, windows=3)
 print(result.table().round(3).to_string(), end="\n\n")
+inside = (result.forecast[..., 1] <= result.truth) & (result.truth <= result.forecast[..., 3])
+print(f"{inside.mean():.0%} of them fell between the quantiles 0.1 and 0.9, where 80 % should.\n")
 
 print("The next year, in thousands of passengers:\n")
 answer = forecaster.fit(table).predict()
-print(answer.round(0).to_string(index=False), end="\n\n")
+print(answer.to_string(index=False, float_format="{:.0f}".format), end="\n\n")
 
 plot_forecast(table, answer).savefig(folder / "forecast.png", dpi=120)
 plot_backtest(result).savefig(folder / "error_by_step.png", dpi=120)
