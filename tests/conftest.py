@@ -1,12 +1,12 @@
 """What all tests share."""
 
 import os
+
+os.environ["OMP_NUM_THREADS"] = "1"  # tests run in several processes, and start more: threads would spin
+
 from pathlib import Path
 
 import pytest
-import torch
-
-torch.set_num_threads(1)  # the tests run in several processes
 
 
 @pytest.fixture(scope="session")

@@ -29,15 +29,17 @@ class _Group(click.Group):
             ctx.exit(SYSTEM_FAULT)
 
 
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(
+    cls=_Group,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=(
+        "Exit codes: 0 done, 2 wrong usage or settings, 3 bad data, 4 model file refused, "
+        "5 disk or memory, 6 training diverged, 130 interrupted."
+    ),
+)
 @click.version_option(__version__, prog_name="timeseries")
 def main() -> None:
-    r"""Deep learning on time series: fit a network to a table, test it honestly, forecast.
-
-    \b
-    Exit codes: 0 done, 2 wrong usage or settings, 3 bad data, 4 model file refused,
-    5 disk or memory, 6 training diverged, 130 interrupted.
-    """
+    """Deep learning on time series: fit a network to a table, test it honestly, forecast."""
 
 
 for command in (fit, forecast, backtest, inspect):

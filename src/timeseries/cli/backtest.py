@@ -5,18 +5,16 @@ from typing import Any
 
 import click
 
-from timeseries.cli.options import assigned, given, model_options, table_options
+from timeseries.cli.options import make_forecaster, model_options, table_options
 
 
-@click.command()
+@click.command(epilog="Example: timeseries backtest demand.csv --horizon 24 --windows 14")
 @click.argument("data", type=click.Path(path_type=Path))
 @click.option("--windows", default=5, show_default=True, help="Origins per series.")
 @click.option("--step", type=int, help="Rows between origins [the horizon].")
 @click.option("--gap", default=0, show_default=True, help="Rows before an origin that are not fitted on.")
 @click.option("--refit", is_flag=True, help="Fit anew for every origin.")
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), help="CSV of every forecast beside its truth."
-)
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="CSV of every forecast and its truth.")
 @model_options
 @table_options
 def backtest(
@@ -26,27 +24,16 @@ def backtest(
     gap: int,
     refit: bool,
     output: Path | None,
-    model: str,
-    horizon: int,
-    context_length: int | None,
-    assignments: tuple[str, ...],
     val_size: int | None,
     quiet: bool,
-    **layout: Any,
+    **options: Any,
 ) -> None:
-    r"""Forecast the last part of the CSV file DATA from several origins and score the forecasts.
+    """Forecast the last part of the CSV file DATA from several origins and score the forecasts.
 
     The model stands beside the last value and the seasonal naive forecast; skill is the share of the
     seasonal naive forecast's error that it avoids.
-
-    \b
-    timeseries backtest demand.csv --horizon 24 --windows 14
     """
-    from timeseries.forecaster import Forecaster
-
-    settings = given(layout) | assigned(assignments)
-    forecaster = Forecaster(model, horizon=horizon, context_length=context_length, **settings)
-    result = forecaster.backtest(
+    result = make_forecaster(**options).backtest(
         data, windows=windows, step=step, gap=gap, refit=refit, val_size=val_size, verbose=not quiet
     )
     if output is not None:

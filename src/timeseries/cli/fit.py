@@ -5,36 +5,17 @@ from typing import Any
 
 import click
 
-from timeseries.cli.options import assigned, given, model_options, table_options
+from timeseries.cli.options import make_forecaster, model_options, table_options
 
 
-@click.command()
+@click.command(epilog="Example: timeseries fit demand.csv --horizon 24 --output demand.model")
 @click.argument("data", type=click.Path(path_type=Path))
-@click.option(
-    "--output", "-o", type=click.Path(path_type=Path), required=True, help="The model file to write."
-)
+@click.option("--output", "-o", type=click.Path(path_type=Path), required=True, help="Model file to write.")
 @model_options
 @table_options
-def fit(
-    data: Path,
-    output: Path,
-    model: str,
-    horizon: int,
-    context_length: int | None,
-    assignments: tuple[str, ...],
-    val_size: int | None,
-    quiet: bool,
-    **layout: Any,
-) -> None:
-    r"""Fit a model to the CSV file DATA and save it.
-
-    \b
-    timeseries fit demand.csv --horizon 24 --output demand.model
-    """
-    from timeseries.forecaster import Forecaster
-
-    settings = given(layout) | assigned(assignments)
-    forecaster = Forecaster(model, horizon=horizon, context_length=context_length, **settings)
+def fit(data: Path, output: Path, val_size: int | None, quiet: bool, **options: Any) -> None:
+    """Fit a model to the CSV file DATA and save it."""
+    forecaster = make_forecaster(**options)
     forecaster.fit(data, val_size=val_size, verbose=not quiet)
     forecaster.save(output)
     if not quiet:

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.command()
+@click.command(epilog="Example: timeseries forecast demand.model newest.csv > forecast.csv")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.argument("data", type=click.Path(path_type=Path), required=False)
 @click.option(
@@ -13,12 +13,9 @@ import click
 )
 @click.option("--output", "-o", type=click.Path(path_type=Path), help="CSV to write [standard output].")
 def forecast(model: Path, data: Path | None, future: Path | None, output: Path | None) -> None:
-    r"""Forecast with the model file MODEL from the history in the CSV file DATA.
+    """Forecast with the model file MODEL from the history in the CSV file DATA.
 
     Without DATA the forecast follows the rows that the model was fitted to.
-
-    \b
-    timeseries forecast demand.model newest.csv > forecast.csv
     """
     from timeseries.forecaster import Forecaster
 

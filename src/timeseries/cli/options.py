@@ -2,9 +2,12 @@
 
 import json
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+if TYPE_CHECKING:
+    from timeseries.forecaster import Forecaster
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -55,15 +58,20 @@ def model_options(command: Command) -> Command:
     return command
 
 
-def given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Leave out the options that were not given, so that the library's own defaults hold."""
-    kept = {name: value for name, value in settings.items() if value not in (None, ())}
-    if len(kept.get("target", ())) == 1:
-        kept["target"] = kept["target"][0]
-    return kept
+def make_forecaster(
+    *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **layout: Any
+) -> "Forecaster":
+    """Return the forecaster that the options describe; the library's defaults hold where none was given."""
+    from timeseries.forecaster import Forecaster
+
+    given = {name: value for name, value in layout.items() if value not in (None, ())}
+    if len(given.get("target", ())) == 1:
+        given["target"] = given["target"][0]
+    settings = given | _assigned(assignments)
+    return Forecaster(model, horizon=horizon, context_length=context_length, **settings)
 
 
-def assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
+def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
     """Read NAME=VALUE pairs; a value is a number, true, false, null or a list as in JSON, else text."""
     settings = {}
     for assignment in assignments:
