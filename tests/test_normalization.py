@@ -9,11 +9,17 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import (
+    FunctionTransformer,
+    MaxAbsScaler,
+    MinMaxScaler,
+    RobustScaler,
+    StandardScaler,
+)
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from timeseries.errors import DataError, NotFittedError, SettingError
-from timeseries.normalization import DataNormalizer, segment_statistics
+from timeseries.normalization import STRATEGIES, DataNormalizer, segment_statistics
 
 NAN = float("nan")
 TINIEST = 5e-324  # one step of the smallest numbers float64 can hold
@@ -144,7 +150,7 @@ def test_every_scikit_learn_check_passes(estimator, check):
     ],
 )
 def test_the_config_is_unpacked_into_the_parameters(make):
-    assert make().get_params() == {"strategy": "zscore"}
+    assert make().get_params() == {"strategy": "zscore", "range": (0.0, 1.0)}
 
 
 def test_every_misspelt_setting_is_refused_at_construction():
@@ -253,3 +259,78 @@ def test_set_output_gives_a_frame_with_the_names_and_the_index_of_the_input():
     pd.testing.assert_frame_equal(scaled, expected)
     assert pipeline[0].feature_names_in_.tolist() == ["load", "wind"]
     assert pipeline[0].get_feature_names_out().tolist() == ["load", "wind"]
+
+
+# ------------------------------------------------------------------------------------------ strategies
+
+ORACLES = {
+    "minmax": MinMaxScaler(),
+    "robust": RobustScaler(),
+    "maxabs": MaxAbsScaler(),
+    "zscore": StandardScaler(),
+    "none": FunctionTransformer(),
+    "log1p": FunctionTransformer(np.log1p),
+}
+every_strategy = pytest.mark.parametrize("strategy", sorted(ORACLES))
+
+
+def make_rows():
+    rows = np.random.default_rng(0).gamma(2.0, [1, 50, 1e-4], size=(200, 3))
+    rows[7, 1] = np.nan
+    return rows
+
+
+def test_every_strategy_has_an_oracle():
+    assert set(STRATEGIES) == set(ORACLES)
+
+
+@every_strategy
+def test_a_strategy_equals_that_of_scikit_learn(strategy):
+    rows = make_rows()
+    expected = ORACLES[strategy].fit(rows[:150]).transform(rows)
+    normalizer = DataNormalizer(strategy=strategy).fit(rows[:150])
+    np.testing.assert_allclose(normalizer.transform(rows), expected, rtol=1e-10, atol=1e-12)
+    np.testing.assert_allclose(normalizer.inverse_transform(expected), rows, rtol=1e-10)
+
+
+@every_strategy
+def test_a_constant_column_is_divided_by_one(strategy):
+    rows = np.column_stack([np.full(50, 0.1) * 3, np.zeros(50)])
+    scale = DataNormalizer(strategy=strategy).fit(rows).scale_
+    assert scale.tolist() == ([rows[0, 0], 1] if strategy == "maxabs" else [1, 1])
+
+
+@every_strategy
+@pytest.mark.parametrize("size", [1e-300, 1e300])
+def test_a_strategy_survives_extreme_values(strategy, size):
+    rows = np.array([[0.1], [0.9], [0.5]]) * size
+    normalizer = DataNormalizer(strategy=strategy).fit(rows)
+    scaled = normalizer.transform(rows)
+    assert np.isfinite(scaled).all()
+    np.testing.assert_allclose(normalizer.inverse_transform(scaled), rows, rtol=1e-6)
+
+
+def test_minmax_maps_to_the_range_that_is_asked_for():
+    scaled = DataNormalizer({"strategy": "minmax", "range": (-1, 1)}).fit_transform([[2.0], [4.0], [3.0]])
+    assert scaled.ravel().tolist() == [-1, 1, 0]
+    with pytest.raises(SettingError, match="range must be two numbers, the smaller first"):
+        DataNormalizer(strategy="minmax", range=(1, 0)).fit([[1.0]])
+
+
+def test_some_columns_can_be_brought_back_alone():
+    frame = pd.DataFrame(make_rows(), columns=["wind", "load", "sun"])
+    normalizer = DataNormalizer().fit(frame)
+    scaled = normalizer.transform(frame)
+    np.testing.assert_allclose(
+        normalizer.inverse_transform(scaled[:, [2, 0]], ["sun", 0]), frame[["sun", "wind"]]
+    )
+    with pytest.raises(SettingError, match="Did you mean 'wind'"):
+        normalizer.inverse_transform(scaled[:, :1], ["wnd"])
+    with pytest.raises(DataError, match=r"expects shape \(..., 1\)"):
+        normalizer.inverse_transform(scaled, ["wind"])
+
+
+def test_a_logarithm_of_minus_one_or_less_is_refused_by_row_and_column():
+    frame = pd.DataFrame({"load": [0.0, 1.0], "price": [3.0, -1.5]})
+    with pytest.raises(DataError, match=r"row 1 column 'price': -1\.5"):
+        DataNormalizer(strategy="log1p").fit(frame)

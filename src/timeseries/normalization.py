@@ -1,6 +1,6 @@
 """Put every column on one scale, and bring forecasts back to the original units."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +9,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_array, validate_data
 
-from timeseries.errors import DataError, NotFittedError
+from timeseries.errors import DataError, NotFittedError, unknown_name
 from timeseries.settings import Settings, setting, settings_class
 
 Floats = NDArray[np.float64]
@@ -95,10 +95,59 @@ def _refuse_infinite_peak(peak: Floats) -> None:
         )
 
 
-STRATEGIES: dict[str, Callable[[Floats, Integers], tuple[Floats, Floats]]] = {
-    "zscore": segment_statistics,
+def _zscore(rows: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Mean and population standard deviation."""
+    center, scale = segment_statistics(rows, np.array([0, len(rows)]))
+    return center[0], scale[0]
+
+
+def _minmax(rows: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Return what maps the smallest value to the start of ``span`` and the largest to its end."""
+    low, high = _observed(np.min, rows), _observed(np.max, rows)
+    scale = _positive(high / 2 - low / 2, rows) * (
+        2 / (span[1] - span[0])
+    )  # halves: the difference may overflow
+    return low - span[0] * scale, scale
+
+
+def _robust(rows: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Median and interquartile range."""
+    low, middle, high = _observed(lambda x: np.quantile(x, [0.25, 0.5, 0.75]), rows).reshape(-1, 3).T
+    return middle, 2 * _positive(high / 2 - low / 2, rows)
+
+
+def _maxabs(rows: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Nothing, and the largest magnitude."""
+    largest = _observed(lambda x: np.abs(x).max(), rows)
+    return np.zeros_like(largest), np.where(largest > 0, largest, 1.0)
+
+
+def _nothing(rows: Floats, span: tuple[float, float]) -> tuple[Floats, Floats]:
+    """Nothing and 1: the values stay as they are."""
+    return np.zeros(rows.shape[1]), np.ones(rows.shape[1])
+
+
+STRATEGIES: dict[str, Callable[[Floats, tuple[float, float]], tuple[Floats, Floats]]] = {
+    "zscore": _zscore,
+    "minmax": _minmax,
+    "robust": _robust,
+    "maxabs": _maxabs,
+    "log1p": _nothing,  # after the logarithm there is nothing left to shift or scale
+    "none": _nothing,
 }
-"""Name of a strategy -> function from (values, offsets) to (center, scale)."""
+"""Name of a strategy -> function from rows (N, F) and the range of minmax to center and scale, (F,) each."""
+
+
+def _observed(statistic: Callable[[Floats], Any], rows: Floats) -> Floats:
+    """Apply a statistic to the observed values of each column, (F,); 0 where there is none."""
+    columns = [column[~np.isnan(column)] for column in rows.T]
+    return np.array([statistic(column if len(column) else np.zeros(1)) for column in columns])
+
+
+def _positive(half: Floats, rows: Floats) -> Floats:
+    """Return half a spread, or a half where the column is constant up to rounding."""
+    rounding = 10.0 * np.finfo(np.float64).eps * _observed(lambda x: np.abs(x).max(), rows)
+    return np.where(half > rounding, half, 0.5)
 
 
 class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
@@ -118,9 +167,13 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     ----------
     config : mapping, optional
         The settings below as one dict: ``DataNormalizer({"strategy": "zscore"})``.
-    strategy : {"zscore"}, default "zscore"
-        "zscore" subtracts the mean and divides by the population standard deviation. A constant column is
-        divided by 1, so it becomes 0.
+    strategy : {"zscore", "minmax", "robust", "maxabs", "log1p", "none"}, default "zscore"
+        "zscore" subtracts the mean and divides by the population standard deviation; "minmax" maps smallest
+        and largest value to ``range``; "robust" subtracts the median and divides by the interquartile
+        range; "maxabs" divides by the largest magnitude; "log1p" takes log(1 + x), for values above -1;
+        "none" changes nothing. A constant column is divided by 1.
+    range : pair of float, default (0, 1)
+        Where "minmax" puts the training values; later ones may fall outside.
 
     Attributes
     ----------
@@ -149,6 +202,14 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     """
 
     strategy: str = setting("zscore", "How a column is shifted and scaled.", str, choices=tuple(STRATEGIES))
+    range: tuple[float, float] = setting((0.0, 1.0), "Where minmax puts the training values.", tuple)
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence per setting that makes no sense."""
+        found = list(super().problems())
+        yield from found
+        if not found and not (len(self.range) == 2 and -np.inf < self.range[0] < self.range[1] < np.inf):
+            yield f"range must be two numbers, the smaller first, got {self.range!r}"
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn one center and one scale per column.
@@ -173,9 +234,8 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             If ``X`` is not a table of finite numbers or NaN.
         """
         self.check_settings()
-        rows = self._table(X, reset=True)
-        center, scale = STRATEGIES[self.strategy](rows, np.array([0, len(rows)]))
-        self.center_, self.scale_ = center[0], scale[0]
+        rows = self._forward(self._table(X, reset=True))
+        self.center_, self.scale_ = STRATEGIES[self.strategy](rows, self.range)
         return self
 
     def transform(self, X: ArrayLike) -> Floats:
@@ -199,16 +259,20 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             If the columns are not those of ``fit``, or a value is infinite.
         """
         self._require_fitted()
-        scaled: Floats = (self._table(X, reset=False) - self.center_) / self.scale_
+        rows = self._forward(self._table(X, reset=False))
+        scaled: Floats = (rows - self.center_) / self.scale_
         return scaled
 
-    def inverse_transform(self, X: ArrayLike) -> Floats:
+    def inverse_transform(self, X: ArrayLike, columns: Sequence[int | str] | None = None) -> Floats:
         """Bring scaled values back to the original units.
 
         Parameters
         ----------
         X : array-like of shape (..., F)
             Scaled values, for example forecasts of shape (M, H, F); NaN stays NaN.
+        columns : sequence of int or str, optional
+            Which columns of ``fit`` these are, by position or by name, when they are not all: then F counts
+            them.
 
         Returns
         -------
@@ -223,9 +287,13 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             If the columns are not those of ``fit``, or a value is infinite.
         """
         self._require_fitted()
-        scaled = self._table(X, reset=False) if hasattr(X, "columns") else self._array(X)
-        values: Floats = scaled * self.scale_ + self.center_
-        return values
+        chosen = np.arange(self.n_features_in_) if columns is None else self._positions(columns)
+        if columns is None and hasattr(X, "columns"):
+            scaled = self._table(X, reset=False)
+        else:
+            scaled = self._array(X, len(chosen))
+        values: Floats = scaled * self.scale_[chosen] + self.center_[chosen]
+        return np.expm1(values) if self.strategy == "log1p" else values
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -245,8 +313,34 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             raise DataError(str(error)) from error
         return self._finite(rows)
 
-    def _array(self, X: Any) -> Floats:
-        """Return X as (..., F), where F is the number of columns seen by ``fit``."""
+    def _forward(self, rows: Floats) -> Floats:
+        """Take the logarithm where the strategy wants it."""
+        if self.strategy != "log1p":
+            return rows
+        bad = np.argwhere(rows <= -1)
+        if len(bad):
+            places = [f"row {row} column {self._name(at)!r}: {rows[row, at]}" for row, at in bad[:5].tolist()]
+            raise DataError(
+                f"log1p needs values above -1, but {len(bad)} value(s) are not ({'; '.join(places)}). "
+                "Use another strategy, or add a constant first."
+            )
+        return np.log1p(rows)
+
+    def _name(self, column: int) -> object:
+        """Return the name of a column, or its position where ``fit`` saw no names."""
+        return getattr(self, "feature_names_in_", range(self.n_features_in_))[column]
+
+    def _positions(self, columns: Sequence[int | str]) -> Integers:
+        """Return the positions of some columns of ``fit``."""
+        names = list(getattr(self, "feature_names_in_", []))
+        known = {name: at for at, name in enumerate(names)} | {at: at for at in range(self.n_features_in_)}
+        for column in columns:
+            if column not in known:
+                raise unknown_name("column", column, map(str, names or known))
+        return np.array([known[column] for column in columns], dtype=np.int64)
+
+    def _array(self, X: Any, width: int) -> Floats:
+        """Return X as (..., ``width``)."""
         try:
             array = check_array(
                 X,
@@ -258,11 +352,11 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             )
         except ValueError as error:
             raise DataError(str(error)) from error
-        if array.ndim == 0 or array.shape[-1] != self.n_features_in_:
+        if array.ndim == 0 or array.shape[-1] != width:
             raise DataError(
                 f"DataNormalizer was fitted on {self.n_features_in_} columns, so it expects shape "
-                f"(..., {self.n_features_in_}), but these values have shape {array.shape}. "
-                "Pass the same columns as to fit()."
+                f"(..., {width}), but these values have shape {array.shape}. Pass the same columns as to "
+                "fit(), or name those that you pass: columns=[...]."
             )
         return self._finite(array)
 
@@ -270,8 +364,9 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """Return the array, or raise where it is infinite."""
         bad = np.argwhere(np.isinf(array))
         if len(bad):
-            names = getattr(self, "feature_names_in_", range(array.shape[-1]))
-            places = [f"row {', '.join(map(str, row))} column {names[at]!r}" for *row, at in bad[:5].tolist()]
+            places = [
+                f"row {', '.join(map(str, row))} column {self._name(at)!r}" for *row, at in bad[:5].tolist()
+            ]
             raise DataError(
                 f"DataNormalizer needs finite values or NaN, but {len(bad)} value(s) are infinity "
                 f"({'; '.join(places)}). Replace them with NaN, or leave those rows out."
