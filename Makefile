@@ -1,4 +1,4 @@
-# The five commands of this project. Each makes its own environment first, so a fresh clone needs only Python 3.11+.
+# The commands of this project. Each makes its environment first, so a fresh clone needs only Python 3.11+.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin

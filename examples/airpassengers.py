@@ -20,13 +20,13 @@ forecaster = Forecaster(
     quantiles=(0.025, 0.1, 0.5, 0.9, 0.975),
     learning_rate=3e-3,
 )
-print("How good would it have been? The last three years, each forecast a year ahead:\n")
-result = forecaster.backtest(table, windows=3)
+result = forecaster.backtest(table, windows=3, verbose=True)
+print("\nHow good would it have been? The last three years, each forecast a year ahead:\n")
 print(result.table().round(3).to_string(), end="\n\n")
 inside = (result.forecast[..., 1] <= result.truth) & (result.truth <= result.forecast[..., 3])
-print(f"{inside.mean():.0%} of them fell between the quantiles 0.1 and 0.9, where 80 % should.\n")
+print(f"{inside.mean():.0%} of these 36 months fell between the quantiles 0.1 and 0.9; 80% should.\n")
 
-print("The next year, in thousands of passengers:\n")
+print("The next year, in thousands of passengers; the quantiles are not calibrated:\n")
 answer = forecaster.fit(table).predict()
 print(answer.to_string(index=False, float_format="{:.0f}".format), end="\n\n")
 

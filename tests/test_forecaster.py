@@ -25,6 +25,9 @@ SMALL = {
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 
 
+EMPTY_END = np.where(np.arange(60) < 30, 1.0, np.nan)
+
+
 def make(name="nlinear", horizon=4, context_length=8, **kw):
     return Forecaster(
         name, horizon=horizon, context_length=context_length, **(SMALL[name] | {"max_steps": 20} | kw)
@@ -190,7 +193,9 @@ def test_the_same_seed_gives_the_same_forecast():
     assert not one.equals(other)
 
 
-@pytest.mark.parametrize(("scale", "level"), [(1e-9, 0.0), (1.0, 1e8), (1e30, 0.0)])
+@pytest.mark.parametrize(
+    ("scale", "level"), [(1e-9, 0.0), (1.0, 1e8), (1e30, 0.0), (1e200, 0.0), (1e-200, 0.0)]
+)
 def test_forecasts_follow_the_scale_and_the_level_of_the_table(scale, level):
     frame = wide_frame()
     plain = make().fit(frame).predict()["north"]
@@ -256,6 +261,14 @@ def test_series_never_seen_are_forecast_on_their_own_scale():
         (lambda: make().fit(wide_frame(), val_size=58), DataError, "No series can spare 58 rows"),
         (lambda: make().fit(long_frame().drop(columns="y")), DataError, "no column 'y'"),
         (lambda: make().fit(long_frame().drop(index=5)), DataError, "2024-01-01 05:00"),
+        (lambda: Forecaster(LSTMModel, horizon=3), SettingError, "model must be a name"),
+        (lambda: make().fit([1, 2]), DataError, "must be a pandas DataFrame, got builtins.list"),
+        (lambda: make().backtest(wide_frame(), step=0), SettingError, "step must be a whole number >= 1"),
+        (
+            lambda: make(missing="mask").backtest(wide_frame().iloc[:, :2].assign(north=EMPTY_END)),
+            DataError,
+            "nothing to score",
+        ),
     ],
 )
 def test_errors_say_what_is_wrong_and_what_to_do(call, error, message):
@@ -280,6 +293,37 @@ def test_a_covariate_that_ends_too_early_is_named_with_the_stamp_it_must_reach()
     ahead = pd.DataFrame({"ds": pd.date_range("2024-01-12 16:00", periods=3, freq="h"), "x": 0.0})
     with pytest.raises(DataError, match="end 1 steps too early"):
         forecaster.predict(future=ahead)
+
+
+def test_predict_wants_the_columns_of_fit_and_lets_others_be():
+    frame = wide_frame()[["ds", "north"]].rename(columns={"north": "y"})
+    forecaster = make().fit(frame)
+    with pytest.raises(DataError, match="no column 'y'"):
+        forecaster.predict(frame.rename(columns={"y": "z"}))
+    with_more = forecaster.predict(frame.assign(temperature=99.0))
+    pd.testing.assert_frame_equal(with_more, forecaster.predict(frame))
+
+
+def test_a_table_of_another_shape_is_refused_at_predict():
+    with pytest.raises(DataError, match="fitted to a long table, but this one is wide"):
+        make().fit(long_frame()).predict(wide_frame())
+
+
+def test_a_history_shorter_than_the_context_is_forecast_with_a_warning():
+    forecaster = make().fit(wide_frame())
+    with pytest.warns(UserWarning, match=r"2 of 2 histories have fewer rows .* 'north' with 3"):
+        forecaster.predict(wide_frame(3))
+
+
+def test_quantiles_that_would_overwrite_a_column_are_refused():
+    frame = covariate_frame()[["ds", "a", "b"]].rename(columns={"b": "a_q0.5"})
+    roles = {"target": ["a", "a_q0.5"], "loss": "pinball", "quantiles": (0.5,)}
+    with pytest.raises(SettingError, match=r"overwrite the column 'a_q0\.5'"):
+        make(**roles).fit(frame).predict()
+
+
+def test_a_backtest_prints_as_its_table():
+    assert "seasonal_naive" in repr(make().backtest(wide_frame()))
 
 
 def test_a_table_of_other_columns_is_refused_at_predict():
@@ -355,9 +399,22 @@ def test_a_changed_byte_is_refused_by_name(tmp_path):
         Forecaster.load(path)
 
 
+def test_the_command_line_advises_options_and_reads_lists(tmp_path):
+    frame = wide_frame()[["ds", "north"]].rename(columns={"north": "y"})
+    frame.to_csv(tmp_path / "full.csv", index=False)
+    frame.drop(index=5).to_csv(tmp_path / "gap.csv", index=False)
+    options = ["--model", "nlinear", "--horizon", 2, "-o", tmp_path / "m", "--set", "max_steps=2"]
+    refused = run("fit", tmp_path / "gap.csv", *options, check=False)
+    assert refused.returncode == 3
+    assert "--missing mask" in refused.stderr
+    quantiles = ["--set", "loss=pinball", "--set", "quantiles=0.1,0.5,0.9"]
+    run("fit", tmp_path / "full.csv", *options, *quantiles)
+    assert run("forecast", tmp_path / "m").stdout.startswith("ds,y,y_q0.1,y_q0.5,y_q0.9\n")
+
+
 def test_an_estimator_file_is_no_forecaster_file(tmp_path):
     LSTMModel(epochs=1).fit(np.zeros((5, 1)), np.arange(5.0)).save(tmp_path / "m")
-    with pytest.raises(ArtifactError, match="holds a 'estimator'"):
+    with pytest.raises(ArtifactError, match="is the file of an estimator"):
         Forecaster.load(tmp_path / "m")
 
 
@@ -410,7 +467,9 @@ def test_the_command_line_says_what_python_says(tmp_path):
         (["fit", "nowhere.csv", "--horizon", "3", "-o", "x", "--set", "hiden_size=3"], 2, "Did you mean"),
         (["fit", "nowhere.csv", "-o", "x"], 2, "--horizon"),
         (["inspect", __file__], 4, "does not begin like a model file"),
-        (["inspect", "nowhere"], 5, "nowhere"),
+        (["inspect", "nowhere"], 2, "There is no file 'nowhere'"),
+        (["fit", "x.csv", "--horizon", "3", "-o", "nowhere/x"], 2, "There is no folder 'nowhere'"),
+        (["fit", "x.csv", "--horizon", "3", "-o", "x", "--set", "horizon=4"], 2, "an option, --horizon"),
     ],
 )
 def test_the_command_line_ends_with_one_sentence_and_the_documented_code(arguments, code, message):

@@ -76,6 +76,11 @@ def test_too_few_rows_for_a_sequence_say_how_many_are_needed():
         create_sequences(np.zeros(5), sequence_length=5)
 
 
+def test_what_is_no_number_is_no_sequence():
+    with pytest.raises(DataError, match="needs numbers"):
+        create_sequences(["a", "b"], 1)
+
+
 def test_a_sequence_has_at_least_one_row():
-    with pytest.raises(SettingError, match="at least 1"):
+    with pytest.raises(SettingError, match="sequence_length must be a whole number >= 1"):
         create_sequences(np.zeros(5), sequence_length=0)

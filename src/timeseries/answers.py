@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from timeseries.errors import SettingError
 from timeseries.panel import Panel
 
 Floats = npt.NDArray[np.float64]
@@ -41,6 +42,10 @@ def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | Non
         named = {
             name: forecast[:, :, d].reshape(-1, forecast.shape[-1]) for d, name in enumerate(panel.targets)
         }
+    taken = [f"{name}_q{level:g}" for name in named for level in levels or ()]
+    twice = [name for name in taken if name in named or name in columns]
+    if twice:
+        raise SettingError(f"The quantiles would overwrite the column {twice[0]!r}. Rename it in the table.")
     middle = 0 if levels is None else levels.index(0.5)
     for name, numbers in named.items():  # (rows, P)
         columns[name] = numbers[:, middle]

@@ -13,7 +13,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from timeseries import baselines, metrics
-from timeseries.errors import unknown_name
+from timeseries.errors import DataError, unknown_name
 from timeseries.panel import Panel
 from timeseries.splits import Origins, rolling_origins, training_rows
 
@@ -36,7 +36,7 @@ class PanelForecaster(Protocol):
         """Forecast from the given origins, each from the rows up to it alone: (M, H, D, P)."""
 
 
-@dataclass(frozen=True, eq=False, kw_only=True)
+@dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Backtest:
     """Forecasts, baselines and the truth, origin by origin.
 
@@ -53,6 +53,9 @@ class Backtest:
     levels: tuple[float, ...] | None  # P quantile levels, None for a point
     baselines: dict[str, Floats]  # (M, H, D) each
     scale: Floats  # (M, D) mean absolute seasonal difference of the training rows, for MASE
+
+    def __repr__(self) -> str:
+        return f"Backtest of {self.model}, {len(self.truth)} forecasts:\n{self.table().to_string()}"
 
     @property
     def point(self) -> Floats:
@@ -143,7 +146,9 @@ def backtest(
     -------
     Backtest
     """
-    origins = rolling_origins(panel.offsets, horizon, windows, step or horizon, gap)
+    origins = rolling_origins(
+        panel.offsets, horizon, windows, horizon if step is None else step, gap, names=panel.ids
+    )
     rounds = [origins.window == w for w in range(windows)] if refit else [np.ones(len(origins.row), bool)]
     forecasts = []
     for chosen in rounds:
@@ -172,6 +177,11 @@ def _collect(
     values = panel.values[:, : len(panel.targets)]  # (N, D)
     season = panel.frequency.season_length
     future = origins.row[:, None] + np.arange(1, horizon + 1)  # (M, H)
+    if not np.isfinite(values[future]).any():
+        raise DataError(
+            "There is nothing to score: no value was observed in any of the windows. "
+            "Drop the empty rows at the end of the table, or use more windows."
+        )
     first_fit = training_rows(panel.offsets, origins, gap)  # (S,)
     scale = metrics.seasonal_scale(values, panel.offsets, first_fit, season)  # (S, D)
     seasonal = baselines.seasonal_naive(values, panel.offsets, origins.row, horizon, season)

@@ -1,7 +1,8 @@
 """What fitting a panel leaves behind: enough to forecast, and to be written to a file and read back."""
 
+import warnings
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import Any, cast
 
@@ -11,7 +12,7 @@ from sklearn.base import clone
 from timeseries.deeplearning.artifact import Artifact
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import EpochRecord, Report
 from timeseries.deeplearning.models import WindowRegressor, model_class
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
@@ -50,6 +51,24 @@ class FittedForecaster:
     def levels(self) -> tuple[float, ...] | None:
         """Return the quantile levels, None for a point forecast."""
         return None if self.model.quantiles is None else tuple(self.model.quantiles)
+
+    @property
+    def layout(self) -> TableLayout:
+        """Return the layout that further tables must have: what was found at fit is now demanded."""
+        layout = replace(self.tail.layout, freq=self.tail.frequency.step)
+        return replace(layout, target=self.tail.targets) if self.tail.shape == "joint" else layout
+
+    def warn_if_short(self, panel: Panel) -> None:
+        """Say so when a history has fewer rows than any that the network was fitted to."""
+        enough = int(self.tail.lengths.min(initial=self.model.sequence_length))
+        short = np.flatnonzero(panel.lengths < enough)
+        if len(short):
+            warnings.warn(
+                f"{len(short)} of {len(panel.ids)} histories have fewer rows than the network was fitted to "
+                f"({enough}), the first is {panel.ids[short[0]]!r} with {panel.lengths[short[0]]}. They are "
+                "padded; trust their forecasts less.",
+                stacklevel=3,
+            )
 
     def forecast(self, panel: Panel, origins: Origins) -> Floats:
         """Forecast from the given origins of a panel, each from the rows up to it alone.
@@ -93,7 +112,7 @@ def fit_model(
     val_size: int | None = None,
     *,
     keep_validation: bool = False,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_epoch: Report | None = None,
 ) -> FittedForecaster:
     """Fit a model to every window of a panel.
 
@@ -205,6 +224,12 @@ def _refuse_short(panel: Panel, horizon: int) -> None:
 
 
 def _check_same_columns(fitted: Panel, panel: Panel) -> None:
+    if fitted.shape != panel.shape:
+        raise DataError(
+            f"The model was fitted to a {fitted.shape} table, but this one is {panel.shape} (long: a column "
+            f"{fitted.layout.id!r} names the series; wide: a column per series; joint: one series). "
+            "Bring it into the shape of the fitted table."
+        )
     for role, known, given in (
         ("targets", fitted.targets, panel.targets),
         ("past covariates", fitted.past, panel.past),
@@ -269,7 +294,8 @@ def unpack(stored: Artifact, path: str | PathLike[str]) -> FittedForecaster:
     manifest: Any = stored.manifest
     if manifest.get("kind") != "forecaster":
         raise ArtifactError(
-            f"{path} holds a {manifest.get('kind')!r}, but Forecaster.load reads a 'forecaster'."
+            f"{path} is the file of an estimator ({manifest.get('model')!r}), not of a forecaster. "
+            "Load it with its own class, such as LSTMModel.load(path)."
         )
     try:
         model = model_class(manifest["model"])(**manifest["settings"])

@@ -1,7 +1,7 @@
 """Tables in, forecasts out: fit, predict, backtest, save, load."""
 
 import sys
-from dataclasses import fields, replace
+from dataclasses import fields
 from os import PathLike
 from pathlib import Path
 from typing import Any, Self
@@ -15,9 +15,9 @@ from timeseries.answers import answer_frame
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.history import EpochRecord, print_progress
 from timeseries.deeplearning.loading import LoadEitherWay
-from timeseries.deeplearning.models import WindowRegressor, model_class
+from timeseries.deeplearning.models import MODELS, WindowRegressor, model_class
 from timeseries.deeplearning.recipes import RECIPES
-from timeseries.errors import DataError, NotFittedError, unknown_name
+from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
 from timeseries.fitted import FittedForecaster, fit_model, pack, unpack
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
@@ -92,7 +92,8 @@ class Forecaster:
             Keep the network of the best epoch, which never learned from the validation rows. By default the
             network is then fitted again on all rows, for the chosen number of epochs.
         verbose : bool
-            Say what was found in the table, and print one line per epoch, to the standard error stream.
+            Say what was found in the table, and every other second how far training is, to the standard
+            error stream.
 
         Returns
         -------
@@ -107,7 +108,7 @@ class Forecaster:
         """
         panel = read_panel(df, self.layout, verbose=verbose)
         model = self._model_for(panel)
-        on_epoch = print_progress(model.epochs) if verbose else None
+        on_epoch = print_progress(seconds=2.0) if verbose else None
         self.fitted_ = fit_model(model, panel, val_size, keep_validation=keep_validation, on_epoch=on_epoch)
         return self
 
@@ -133,13 +134,14 @@ class Forecaster:
             In the layout of the question; quantiles as further columns, ``y_q0.1`` for level 0.1 of y.
         """
         fitted = self._fitted
-        layout = replace(fitted.tail.layout, freq=fitted.tail.frequency.step)
+        layout = fitted.layout
         if df is None and not len(fitted.tail.values):
             raise DataError("The model was saved without its last rows: pass the history, predict(df).")
         if df is None and future is None:
             panel = fitted.tail
         else:
             panel = read_panel(fitted.tail.to_frame() if df is None else df, layout, future)
+        fitted.warn_if_short(panel)
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
         return answer_frame(panel, fitted.forecast(panel, last), fitted.levels)
@@ -184,7 +186,7 @@ class Forecaster:
 
         def fit(past: Panel) -> FittedForecaster:
             model = self._model_for(past)
-            on_epoch = print_progress(model.epochs) if verbose else None
+            on_epoch = print_progress(seconds=2.0) if verbose else None
             return fit_model(model, past, val_size, keep_validation=keep_validation, on_epoch=on_epoch)
 
         return backtesting.backtest(
@@ -241,10 +243,10 @@ def read_panel(
     """Read a frame or a CSV file; say on request what was found in it and done to it."""
     if isinstance(future, (str, PathLike)):
         future = read_csv(Path(future), layout)
-    if isinstance(table, pd.DataFrame):
-        panel = Panel.from_frame(table, layout, future=future)
-    else:
+    if isinstance(table, (str, PathLike)):
         panel = Panel.from_csv(Path(table), layout, future=future)
+    else:
+        panel = Panel.from_frame(table, layout, future=future)
     if verbose:
         rows = f"{panel.num_series} series, {len(panel.values)} rows."
         print("\n".join([rows, *panel.notes]), file=sys.stderr)  # noqa: T201
@@ -253,6 +255,11 @@ def read_panel(
 
 def _estimator(model: str | WindowRegressor, settings: dict[str, Any]) -> WindowRegressor:
     """Return an unfitted estimator of its own: by name with its recipe, or a copy of the given one."""
+    if not isinstance(model, (str, WindowRegressor)):
+        raise SettingError(
+            f"model must be a name such as 'lstm' or an estimator such as LSTMModel(), got {model!r}. "
+            f"Names: {', '.join(MODELS)}."
+        )
     known = setting_names(model_class(model) if isinstance(model, str) else type(model))
     known = [
         name for name in known if name not in ("sequence_length", "horizon", "input_size", "output_size")

@@ -68,8 +68,9 @@ def plot_forecast(
     for low, high in zip(levels, reversed(levels), strict=True):
         if low < 0.5:
             band = [ahead[f"{series}_q{level:g}"] for level in (low, high)]
-            label = f"{low:g} to {high:g}"
-            axes.fill_between(answer.index, *band, color=MODEL, alpha=0.2, linewidth=0, label=label)
+            label = f"quantiles {low:g} to {high:g}"
+            alpha = 0.15 + 0.4 * low  # the narrower, the darker
+            axes.fill_between(answer.index, *band, color=MODEL, alpha=alpha, linewidth=0, label=label)
     axes.legend(frameon=False)
     return figure
 
@@ -93,8 +94,9 @@ def plot_backtest(result: Backtest, *, metric: str = "mae") -> "Figure":
     for name in table:
         color = MODEL if name == result.model else QUIET
         style = "-" if name in (result.model, REFERENCE) else ":"
-        axes.plot(table.index, table[name], style, color=color, label=str(name))
+        axes.plot(table.index, table[name], style, color=color, label=str(name).replace("_", " "))
     axes.set_xlabel("steps ahead")
+    axes.set_ylabel("error, in the units of the data" if metric != "mse" else "squared error")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
     return figure

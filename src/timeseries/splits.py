@@ -4,6 +4,7 @@ All series stand in one buffer: the rows of series s are ``offsets[s]:offsets[s 
 buffer row of the last value that a forecast may see; its first target is the row after it.
 """
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,7 +27,14 @@ class Origins:
     """Which rolling window the pair belongs to, (M,); 0 is the earliest."""
 
 
-def rolling_origins(offsets: Integers, horizon: int, windows: int, step: int, gap: int = 0) -> Origins:
+def rolling_origins(
+    offsets: Integers,
+    horizon: int,
+    windows: int,
+    step: int,
+    gap: int = 0,
+    names: Sequence[Hashable] | None = None,
+) -> Origins:
     """Return the origins of the last rolling windows of every series.
 
     The targets of the last window end with the series; each window lies ``step`` rows before the next one.
@@ -43,6 +51,8 @@ def rolling_origins(offsets: Integers, horizon: int, windows: int, step: int, ga
         Rows from one window to the next; at least ``horizon`` keeps their targets from overlapping.
     gap : int, default 0
         Rows before an origin that must not be fitted on; a forecast's context still ends at the origin.
+    names : sequence, optional
+        What to call the series in errors; their positions when absent.
 
     Returns
     -------
@@ -70,6 +80,7 @@ def rolling_origins(offsets: Integers, horizon: int, windows: int, step: int, ga
         "1 + gap + (windows - 1) * step + horizon "
         f"= 1 + {gap} + {windows - 1} * {step} + {horizon} = {needed}",
         "Lower windows, step, gap or horizon, or leave those series out.",
+        names,
     )
     back = np.arange(windows - 1, -1, -1) * step  # (windows,), rows before the last origin
     rows = (offsets[1:] - 1 - horizon)[:, None] - back  # (S, windows)
@@ -131,11 +142,16 @@ def training_rows(offsets: Integers, origins: Origins, gap: int = 0) -> Integers
     return rows
 
 
-def _require_length(lengths: Integers, needed: int, formula: str, fix: str) -> None:
+def _require_length(
+    lengths: Integers, needed: int, formula: str, fix: str, names: Sequence[Hashable] | None
+) -> None:
     """Raise a DataError that names the series with fewer rows than needed."""
     short = np.flatnonzero(lengths < needed)
     if len(short):
-        places = ", ".join(f"position {series} has {lengths[series]}" for series in short[:5].tolist())
+        shown = [
+            (f"position {s}" if names is None else repr(names[s]), lengths[s]) for s in short[:5].tolist()
+        ]
+        places = ", ".join(f"{name} has {length}" for name, length in shown)
         raise DataError(
             f"Each series needs at least {formula} rows; {len(short)} of {len(lengths)} series are shorter "
             f"({places}). {fix}"

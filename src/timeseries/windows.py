@@ -12,7 +12,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import DataError, require_whole
 
 Ints = npt.NDArray[np.int64]
 ROUNDS = 6  # of the Feistel network; four already pass for a random permutation (Luby & Rackoff 1988)
@@ -169,11 +169,11 @@ def create_sequences(
     >>> X.tolist(), y.tolist()
     ([[1.0, 2.0, 3.0], [2.0, 3.0, 4.0]], [4.0, 5.0])
     """
-    rows = np.array(data, dtype=np.float64)  # a copy: the answers never share memory with the input
-    if sequence_length < 1 or horizon < 1:
-        raise SettingError(
-            f"sequence_length and horizon must be at least 1, got {sequence_length} and {horizon}."
-        )
+    require_whole(sequence_length=(sequence_length, 1), horizon=(horizon, 1))
+    try:
+        rows = np.array(data, dtype=np.float64)  # a copy: the answers never share memory with the input
+    except (TypeError, ValueError) as error:
+        raise DataError(f"create_sequences needs numbers of shape (n,) or (n, F): {error}.") from error
     span = sequence_length + horizon
     if rows.ndim not in (1, 2) or len(rows) < span:
         raise DataError(

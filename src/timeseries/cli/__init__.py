@@ -3,6 +3,8 @@
 Nothing here imports torch, pandas or scikit-learn before a verb needs them, so that help is immediate.
 """
 
+import re
+
 import click
 
 from timeseries import __version__
@@ -12,6 +14,7 @@ from timeseries.cli.forecast import forecast
 from timeseries.cli.inspect import inspect
 from timeseries.errors import TimeSeriesError
 
+NO_FILE = 2  # exit code for a model file that is not there
 SYSTEM_FAULT = 5  # exit code for a disk, a memory or a permission that fails
 
 
@@ -22,11 +25,22 @@ class _Group(click.Group):
         try:
             return super().invoke(ctx)
         except TimeSeriesError as error:
-            click.echo(f"Error: {error}", err=True)
+            click.echo(f"Error: {_as_options(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except FileNotFoundError as error:
+            click.echo(f"Error: There is no file {str(error.filename)!r}.", err=True)
+            ctx.exit(NO_FILE)
         except OSError as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(SYSTEM_FAULT)
+
+
+def _as_options(message: str) -> str:
+    """Turn advice for Python into advice for the command line: missing='mask' is --missing mask."""
+    message = re.sub(r"TableLayout\((\w+)=([^)]*)\)", r"--\1 \2", message).replace(
+        "future=.", "--future FILE."
+    )
+    return re.sub(r"""\b(missing|freq)=["']?(\w+)["']?""", r"--\1 \2", message)
 
 
 @click.group(

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from timeseries.cli.options import make_forecaster, model_options, table_options
+from timeseries.cli.options import check_folder, make_forecaster, model_options, table_options
 
 
 @click.command(epilog="Example: timeseries backtest demand.csv --horizon 24 --windows 14")
@@ -31,8 +31,9 @@ def backtest(
     """Forecast the last part of the CSV file DATA from several origins and score the forecasts.
 
     The model stands beside the last value and the seasonal naive forecast; skill is the share of the
-    seasonal naive forecast's error that it avoids.
+    seasonal naive forecast's mean absolute error that it avoids.
     """
+    check_folder(output)
     result = make_forecaster(**options).backtest(
         data, windows=windows, step=step, gap=gap, refit=refit, val_size=val_size, verbose=not quiet
     )

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from timeseries.cli.options import make_forecaster, model_options, table_options
+from timeseries.cli.options import check_folder, make_forecaster, model_options, table_options
 
 
 @click.command(epilog="Example: timeseries fit demand.csv --horizon 24 --output demand.model")
@@ -15,6 +15,7 @@ from timeseries.cli.options import make_forecaster, model_options, table_options
 @table_options
 def fit(data: Path, output: Path, val_size: int | None, quiet: bool, **options: Any) -> None:
     """Fit a model to the CSV file DATA and save it."""
+    check_folder(output)
     forecaster = make_forecaster(**options)
     forecaster.fit(data, val_size=val_size, verbose=not quiet)
     forecaster.save(output)

@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from timeseries.cli.options import check_folder
+
 
 @click.command(epilog="Example: timeseries forecast demand.model newest.csv > forecast.csv")
 @click.argument("model", type=click.Path(path_type=Path))
@@ -19,6 +21,7 @@ def forecast(model: Path, data: Path | None, future: Path | None, output: Path |
     """
     from timeseries.forecaster import Forecaster
 
+    check_folder(output)
     answer = Forecaster.load(model).predict(data, future=future)
     text = answer.to_csv(index=bool(answer.index.names[0]))
     if output is None:

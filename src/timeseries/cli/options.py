@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -48,7 +49,7 @@ def model_options(command: Command) -> Command:
                 "assignments",
                 metavar="NAME=VALUE",
                 multiple=True,
-                help="A setting of the model, such as hidden_size=128; may be repeated.",
+                help="A setting of the model: hidden_size=128, quantiles=0.1,0.5,0.9; may be repeated.",
             ),
             click.option("--val-size", type=int, help="Last rows that choose the number of epochs."),
             click.option("--quiet", is_flag=True, help="No notes and no progress."),
@@ -72,14 +73,30 @@ def make_forecaster(
 
 
 def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs; a value is a number, true, false, null or a list as in JSON, else text."""
+    """Read NAME=VALUE pairs."""
     settings = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
+        name = name.strip().replace("-", "_")
         if not equals:
-            raise click.BadParameter(f"{assignment!r} should be NAME=VALUE, such as hidden_size=128.")
-        try:
-            settings[name.replace("-", "_")] = json.loads(text)
-        except json.JSONDecodeError:
-            settings[name.replace("-", "_")] = text
+            raise click.BadParameter(f"--set {assignment!r} should be NAME=VALUE, such as hidden_size=128.")
+        if name in ("model", "horizon", "context_length"):
+            raise click.BadParameter(f"--set {assignment!r}: this has an option, --{name.replace('_', '-')}.")
+        settings[name] = _value(text)
     return settings
+
+
+def _value(text: str) -> Any:
+    """Read a value: JSON, or several of it with commas between, else the text itself."""
+    for candidate in (text, f"[{text}]" if "," in text else text):
+        try:
+            return json.loads(candidate)
+        except json.JSONDecodeError:
+            continue
+    return text
+
+
+def check_folder(path: Path | None) -> None:
+    """Refuse an output whose folder does not exist, before any work is done for it."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise click.BadParameter(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")

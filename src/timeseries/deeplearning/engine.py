@@ -1,6 +1,5 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
-from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
@@ -8,7 +7,7 @@ import numpy.typing as npt
 import torch
 
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import EpochRecord, Report
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
@@ -91,7 +90,7 @@ def fit_network(
     gather: ResidentGather,
     train: WindowIndex,
     validation: WindowIndex | None = None,
-    on_epoch: Callable[[EpochRecord], None] | None = None,
+    on_epoch: Report | None = None,
 ) -> tuple[ForecastNetwork, list[EpochRecord]]:
     """Build the model's network and train it on the windows of ``train``."""
     loss = make_loss(model.loss, model.quantiles)

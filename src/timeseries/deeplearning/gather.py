@@ -20,7 +20,7 @@ from timeseries.deeplearning.window import Window
 from timeseries.windows import Ints, Permutation, WindowIndex
 
 Floats = npt.NDArray[np.float64]
-LARGEST_EXPONENT = 100  # of two: numbers up to 1e30 are kept as they are
+LARGEST_EXPONENT = 100  # of two: numbers between 1e-30 and 1e30 are kept as they are
 CHUNK = 1 << 16  # windows located at once: enough to amortise the search, small enough to stay in cache
 
 
@@ -65,14 +65,16 @@ class Scaling(NamedTuple):
 class Block:
     """One block of columns of all series on the device: value - anchor, and what of it was observed.
 
-    Values beyond the reach of float32 are counted in a unit, a power of two: that is exact, and 1 otherwise.
+    Values too large or too small for float32 are counted in a unit, a power of two: that is exact.
     """
 
     def __init__(self, values: Floats, offsets: Ints, margin: int, device: torch.device) -> None:
         observed = np.isfinite(values)  # (N, C)
         lengths = np.diff(offsets)
         largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
-        self.unit = np.ldexp(1.0, np.maximum(0, np.frexp(largest)[1] - LARGEST_EXPONENT))  # (S, C)
+        exponent = np.frexp(largest)[1]  # (S, C)
+        beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
+        self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
         self.anchor = _first_observed(values, observed, offsets) / self.unit  # (S, C)
         change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
         change = np.where(observed, change, 0.0)  # (N, C)

@@ -1,6 +1,7 @@
 """What happened in each epoch, as plain data."""
 
 import sys
+import time
 from collections.abc import Callable
 from typing import TypedDict
 
@@ -15,6 +16,9 @@ class EpochRecord(TypedDict):
     seconds: float
 
 
+Report = Callable[[EpochRecord, int], None]  # an epoch, and how many there are at most
+
+
 def progress_line(record: EpochRecord, epochs: int) -> str:
     """Return one line for people: the epoch, its losses, and what is left at this pace."""
     left = record["seconds"] * (epochs - record["epoch"] - 1)
@@ -25,10 +29,15 @@ def progress_line(record: EpochRecord, epochs: int) -> str:
     )
 
 
-def print_progress(epochs: int) -> Callable[[EpochRecord], None]:
-    """Return a reporter that prints one line per epoch to the standard error stream."""
+def print_progress(seconds: float = 0.0) -> Report:
+    """Return a reporter that prints to the standard error stream, at most one line in so many seconds."""
+    next_line = 0.0
 
-    def report(record: EpochRecord) -> None:
-        print(progress_line(record, epochs), file=sys.stderr, flush=True)  # noqa: T201
+    def report(record: EpochRecord, epochs: int) -> None:
+        nonlocal next_line
+        now = time.monotonic()
+        if now >= next_line or record["epoch"] + 1 == epochs:
+            next_line = now + seconds
+            print(progress_line(record, epochs), file=sys.stderr, flush=True)  # noqa: T201
 
     return report

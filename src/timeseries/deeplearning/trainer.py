@@ -7,7 +7,6 @@ A loss that is not finite is found at the next reading, together with the step w
 import copy
 import math
 import time
-from collections.abc import Callable
 from itertools import islice
 from typing import Protocol
 
@@ -16,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from timeseries.deeplearning.gather import Batch, Batches
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import EpochRecord, Report
 from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import make_optimizer
 from timeseries.errors import TrainingError
@@ -46,12 +45,10 @@ class Trainer:
     loss : Loss
         What to make small.
     on_epoch : callable, optional
-        Told about every epoch.
+        Told about every epoch, and how many there are at most.
     """
 
-    def __init__(
-        self, settings: LoopSettings, loss: Loss, on_epoch: Callable[[EpochRecord], None] | None = None
-    ) -> None:
+    def __init__(self, settings: LoopSettings, loss: Loss, on_epoch: Report | None = None) -> None:
         self.settings, self.loss, self.on_epoch = settings, loss, on_epoch
 
     def fit(self, network: nn.Module, train: Batches, validation: Batches | None = None) -> list[EpochRecord]:
@@ -62,7 +59,8 @@ class Trainer:
         optimizer = make_optimizer(self.settings.optimizer, network.parameters(), self.settings.learning_rate)
         history: list[EpochRecord] = []
         best_loss, best_epoch, best_weights = math.inf, 0, None
-        for epoch, steps in enumerate(self._steps_of_epochs(len(train))):
+        plan = self._steps_of_epochs(len(train))
+        for epoch, steps in enumerate(plan):
             started = time.perf_counter()
             train_loss = self._epoch(network, train, epoch, steps, optimizer)
             val_loss = None if validation is None else self.evaluate(network, validation)
@@ -72,7 +70,7 @@ class Trainer:
             )
             history.append(record)
             if self.on_epoch is not None:
-                self.on_epoch(record)
+                self.on_epoch(record, len(plan))
             if val_loss is None:
                 continue
             if val_loss < best_loss:

@@ -60,7 +60,8 @@ def _checked(frame: object, layout: TableLayout, name: str) -> pd.DataFrame:
     if not isinstance(frame, pd.DataFrame):
         kind = f"{type(frame).__module__}.{type(frame).__qualname__}"
         raise DataError(
-            f"The {name} must be a pandas DataFrame, got {kind}. Convert it with its to_pandas()."
+            f"The {name} must be a pandas DataFrame, got {kind}. Make one: "
+            + ("with its to_pandas()." if hasattr(frame, "to_pandas") else "pd.DataFrame(...).")
         )
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(

@@ -194,6 +194,19 @@ def test_bad_values_are_named(X, y, message):
         make("lstm").fit(X, y)
 
 
+@pytest.mark.parametrize("X", [np.zeros(5), [["a"], ["b"]], np.zeros((2, 3, 4)), np.zeros((4, 1)), None])
+def test_what_is_no_table_is_an_error_of_ours(X):
+    with pytest.raises(DataError):
+        make("lstm").fit(X, np.arange(5.0))
+
+
+def test_evaluation_names_a_bad_truth():
+    X, y = make_rows()
+    model = make("nlinear", epochs=1).fit(X, y)
+    with pytest.raises(DataError, match="y contains NaN or infinity: 1 values, the first is NaN in row 3"):
+        model.evaluate(X, np.where(np.arange(80) == 3, np.nan, y))
+
+
 def test_sizes_that_contradict_the_data_are_refused():
     with pytest.raises(SettingError, match="input_size=5, but the data has 2"):
         make("lstm", input_size=5).fit(*make_rows())
@@ -206,7 +219,7 @@ def test_instance_norm_needs_the_target_in_the_window():
         make("lstm", instance_norm=True).fit(*make_rows())
 
 
-@pytest.mark.parametrize("split", [-0.1, 1.0])
+@pytest.mark.parametrize("split", [-0.1, 1.0, "a"])
 def test_a_senseless_validation_split_is_refused(split):
     with pytest.raises(SettingError, match="validation_split must be at least 0 and below 1"):
         make("lstm").fit(*make_rows(), validation_split=split)

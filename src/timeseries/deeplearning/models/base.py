@@ -1,6 +1,8 @@
 """What all array estimators share: rows in, rows out, the scikit-learn way."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -85,10 +87,11 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """
         self.check_settings()
         number_check = {"dtype": np.float64, "ensure_all_finite": False}
-        rows, y = validate_data(
-            self, X, y, validate_separately=(number_check, number_check | {"ensure_2d": False})
-        )
-        check_consistent_length(rows, y)
+        with _as_data_error():
+            rows, y = validate_data(
+                self, X, y, validate_separately=(number_check, number_check | {"ensure_2d": False})
+            )
+            check_consistent_length(rows, y)
         targets = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)  # (n, D)
         _check_finite("X", rows)
         _check_finite("y", targets)
@@ -102,7 +105,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             gather,
             train=_windows(0, train_rows, self.horizon),
             validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
-            on_epoch=print_progress(self.epochs) if verbose else None,
+            on_epoch=print_progress() if verbose else None,
         )
         self.sizes_ = sizes_for(self, table)
         self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
@@ -165,9 +168,11 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             ``mse``, ``rmse``, ``mae`` and ``r2`` over all rows and targets.
         """
         predicted = self.predict(X)
-        truth = np.asarray(y, dtype=np.float64)
+        with _as_data_error():
+            truth = np.asarray(y, dtype=np.float64)
         if truth.shape != predicted.shape:
             raise DataError(f"evaluate: y has shape {truth.shape}, but X gives {predicted.shape}.")
+        _check_finite("y", truth.reshape(len(truth), -1))
         error = truth - predicted
         mse = float(np.mean(error**2))
         return {
@@ -232,13 +237,23 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def _quantiles(self, X: npt.ArrayLike) -> Floats:
         """Forecast from every row of X: (n, H, D, P)."""
         check_is_fitted(self)
-        rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
+        with _as_data_error():
+            rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
         _check_finite("X", rows)
         table = _table(rows, np.zeros((len(rows), self.sizes_.targets)))  # no target ever reaches a window
         gather = self._gather(table, Scaling(Affine(self.center_, self.scale_)))
         scale = Affine(self.center_[:, table.targets], self.scale_[:, table.targets])
         origins = np.arange(len(rows))
         return forecast(self.network_, gather, scale, np.zeros_like(origins), origins)
+
+
+@contextmanager
+def _as_data_error() -> Iterator[None]:
+    """Raise what scikit-learn and numpy say of an array as an error of ours, in their words."""
+    try:
+        yield
+    except ValueError as error:
+        raise DataError(str(error)) from error
 
 
 def _table(rows: Floats, targets: Floats) -> SeriesTable:
@@ -258,9 +273,9 @@ def _windows(start: int, stop: int, horizon: int) -> Any:
     return index_windows(offsets, np.array([start]), np.array([stop]), horizon=horizon, lead=0)
 
 
-def _train_rows(rows: int, validation_split: float, horizon: int) -> int:
+def _train_rows(rows: int, validation_split: Any, horizon: int) -> int:
     """Return how many leading rows are trained on; refuse parts without a single window."""
-    if not 0 <= validation_split < 1:
+    if not (isinstance(validation_split, (int, float)) and 0 <= validation_split < 1):
         raise SettingError(f"validation_split must be at least 0 and below 1, got {validation_split!r}.")
     validation = round(rows * validation_split)
     if rows - validation < horizon or 0 < validation < horizon:
