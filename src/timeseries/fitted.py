@@ -82,7 +82,9 @@ class FittedForecaster:
         _check_future(panel, origins, self.model.horizon)
         table = series_table(panel, self.static_scaling)
         scaling = self._scaling_of(panel, table)
-        buffers = Buffers(table, context=self.model.sequence_length, device=self.model.device)
+        # Anchored at the centres: no row outside the windows can move a forecast, not even by rounding.
+        context, device = self.model.sequence_length, self.model.device
+        buffers = Buffers(table, context=context, device=device, anchors=scaling)
         gather = ResidentGather(buffers, scaling, horizon=self.model.horizon)
         targets = Affine(*(part[:, table.targets] for part in scaling.values))  # (S, D) each
         return forecast(self.network, gather, targets, origins.series, origins.row)
@@ -121,7 +123,7 @@ def fit_model(
     """
     lengths = panel.lengths  # (S,)
     _refuse_short(panel, model.horizon)
-    train_rows = lengths - _validation_rows(model, lengths, val_size)  # (S,)
+    train_rows = lengths - _validation_rows(model, panel, val_size)  # (S,)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     table = series_table(panel, static)
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
@@ -135,7 +137,8 @@ def fit_model(
     network, history = fit_network(model, gather, train, validation, on_epoch)
     if validation is not None and not keep_validation:
         best = min(history, key=lambda record: cast("float", record["val_loss"]))
-        final = clone(model).set_params(epochs=best["epoch"] + 1, patience=None)
+        steps = sum(record["steps"] for record in history[: best["epoch"] + 1])
+        final = clone(model).set_params(epochs=best["epoch"] + 1, max_steps=steps, patience=None)
         scaling = fit_scaling(table, lengths)
         gather = ResidentGather(buffers, scaling, horizon=model.horizon)
         network, _ = fit_network(final, gather, _training_windows(panel, lengths, model))
@@ -171,10 +174,11 @@ def _time_gap(panel: Panel) -> Floats:
     """Return the rows since the last row before with any observed value, (N,); 1 on a complete grid."""
     rows = np.arange(len(panel.values))
     first = np.repeat(panel.offsets[:-1], panel.lengths)  # (N,) the first row of its series
-    seen = np.where(np.isfinite(panel.values).any(axis=1), rows, first)  # (N,)
+    seen = np.where(np.isfinite(panel.values).any(axis=1), rows, -1)  # (N,)
     last = np.maximum.accumulate(seen)  # (N,) the last observed row up to this one
-    before = np.concatenate([[0], last[:-1]])  # (N,)
-    return np.where(rows == first, 1.0, rows - np.maximum(before, first)).astype(np.float64)
+    before = np.concatenate([[-1], last[:-1]])  # (N,)
+    gap: Floats = (rows - np.maximum(before, first - 1)).astype(np.float64)
+    return gap
 
 
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
@@ -189,8 +193,19 @@ def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> Windo
     )
 
 
-def _validation_rows(model: WindowRegressor, lengths: Ints, val_size: int | None) -> Ints:
+def _observed_rows(panel: Panel, rows: Ints) -> Ints:
+    """Count the observed values of the emptiest target in the first ``rows`` (S,) of each series, (S,)."""
+    within = np.arange(len(panel.values)) - np.repeat(panel.offsets[:-1], panel.lengths)  # (N,)
+    targets = panel.values[:, : len(panel.targets)]  # (N, D)
+    seen = np.isfinite(targets) & (within < np.repeat(rows, panel.lengths))[:, None]  # (N, D)
+    total = np.concatenate([np.zeros_like(seen[:1], dtype=np.int64), np.cumsum(seen, axis=0)])  # (N+1, D)
+    counts: Ints = np.diff(total[panel.offsets], axis=0).min(axis=1)  # (S,)
+    return counts
+
+
+def _validation_rows(model: WindowRegressor, panel: Panel, val_size: int | None) -> Ints:
     """Return how many last rows of each series only watch, (S,); none where a series can spare none."""
+    lengths = panel.lengths
     if val_size is None and model.patience is None:
         return np.zeros_like(lengths)
     if val_size is None:
@@ -202,7 +217,7 @@ def _validation_rows(model: WindowRegressor, lengths: Ints, val_size: int | None
             raise SettingError(
                 f"val_size must be 0 or at least the horizon, {model.horizon}, got {val_size}."
             )
-    spare = lengths - wanted >= model.horizon + 1
+    spare = _observed_rows(panel, lengths - wanted) >= model.horizon + 1
     if wanted.any() and not spare.any():
         raise DataError(
             f"No series can spare {int(wanted.max())} rows for validation and keep horizon + 1 = "

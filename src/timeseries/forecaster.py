@@ -215,7 +215,7 @@ class Forecaster:
     def _load(self, path: str | PathLike[str]) -> Self:
         self.fitted_ = unpack(artifact.read(path), path)
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
-        self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, model
+        self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, clone(model)
         return self
 
     @property

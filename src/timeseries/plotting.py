@@ -118,10 +118,11 @@ def _axes(title: str) -> tuple["Figure", Any]:
 def _lines(table: pd.DataFrame, layout: TableLayout) -> dict[str, pd.Series]:
     """Return one line per series, target or quantile of a table, over its stamps."""
     if layout.time not in table.columns:
-        table = table.reset_index(names=layout.time)
+        named = layout.time in table.index.names
+        table = table.reset_index() if named else table.reset_index(names=layout.time)
     if not pd.api.types.is_numeric_dtype(table[layout.time]):
         table = table.assign(**{layout.time: pd.to_datetime(table[layout.time])})
-    table = table.set_index(layout.time)
+    table = table.set_index(layout.time).sort_index()
     if layout.id not in table.columns:
         return {str(name): line for name, line in table.items() if pd.api.types.is_numeric_dtype(line)}
     target = layout.named_targets[0] if layout.target else "y"

@@ -15,6 +15,7 @@ from timeseries.cli.inspect import inspect
 from timeseries.errors import TimeSeriesError
 
 NO_FILE = 2  # exit code for a model file that is not there
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 SYSTEM_FAULT = 5  # exit code for a disk, a memory or a permission that fails
 
 
@@ -27,10 +28,13 @@ class _Group(click.Group):
         except TimeSeriesError as error:
             click.echo(f"Error: {_as_options(str(error))}", err=True)
             ctx.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            ctx.exit(INTERRUPTED)
         except FileNotFoundError as error:
             click.echo(f"Error: There is no file {str(error.filename)!r}.", err=True)
             ctx.exit(NO_FILE)
-        except OSError as error:
+        except (OSError, MemoryError) as error:
             click.echo(f"Error: {error}", err=True)
             ctx.exit(SYSTEM_FAULT)
 

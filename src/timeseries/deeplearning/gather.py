@@ -68,14 +68,23 @@ class Block:
     Values too large or too small for float32 are counted in a unit, a power of two: that is exact.
     """
 
-    def __init__(self, values: Floats, offsets: Ints, margin: int, device: torch.device) -> None:
+    def __init__(
+        self,
+        values: Floats,
+        offsets: Ints,
+        margin: int,
+        device: torch.device,
+        anchor: Floats | None = None,
+    ) -> None:
         observed = np.isfinite(values)  # (N, C)
         lengths = np.diff(offsets)
+        anchor = _first_observed(values, observed, offsets) if anchor is None else anchor  # (S, C)
         largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
+        largest = np.maximum(largest, np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
         beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
         self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
-        self.anchor = _first_observed(values, observed, offsets) / self.unit  # (S, C)
+        self.anchor = anchor / self.unit  # (S, C)
         change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
         change = np.where(observed, change, 0.0)  # (N, C)
         self.rows = _with_margin(change.astype(np.float32), margin, device)  # (margin+N, C)
@@ -94,16 +103,22 @@ class Buffers:
         Rows of the longest window to cut (T).
     device : str
         Where the numbers go.
+    anchors : Scaling, optional
+        Whose centres are the anchors; when absent, the first observed values.
     """
 
-    def __init__(self, table: SeriesTable, *, context: int, device: str = "cpu") -> None:
+    def __init__(
+        self, table: SeriesTable, *, context: int, device: str = "cpu", anchors: Scaling | None = None
+    ) -> None:
         check_device(device)
         self.table, self.context, self.device = table, context, torch.device(device)
         margin = context - 1  # rows before the first series, so that no span starts outside the buffer
-        self.values = Block(table.values, table.offsets, margin, self.device)
+        anchor = None if anchors is None else anchors.values.center
+        self.values = Block(table.values, table.offsets, margin, self.device, anchor)
         self.known, self.known_shift = None, np.zeros(len(table.names), dtype=np.int64)
         if table.known is not None and table.known_offsets is not None:
-            self.known = Block(table.known, table.known_offsets, margin, self.device)
+            anchor = None if anchors is None or anchors.known is None else anchors.known.center
+            self.known = Block(table.known, table.known_offsets, margin, self.device, anchor)
             self.known_shift = table.known_offsets[:-1] - table.offsets[:-1]  # (S,)
         self.gap = None
         if table.time_gap is not None:
@@ -172,7 +187,7 @@ class ResidentGather:
         return Window(
             past,
             self._observed(series, origin, rows, past),
-            None if gap is None else _spans(gap, self.context, rows).squeeze(-1),  # (B, T)
+            None if gap is None else self._time_gap(gap, rows),
             future,
             None if static is None else static.index_select(0, at),  # (B, Q)
         )
@@ -191,6 +206,11 @@ class ResidentGather:
 
     def _to_device(self, indices: Ints) -> Tensor:
         return torch.from_numpy(indices).to(self.device)
+
+    def _time_gap(self, gap: Tensor, rows: Tensor) -> Tensor:
+        """Return the time since the last observed step, (B, T); what lies before the window is unknown."""
+        since_start = torch.arange(1.0, self.context + 1, device=self.device)  # (T,)
+        return torch.minimum(_spans(gap, self.context, rows).squeeze(-1), since_start)  # (B, T)
 
     def _observed(self, series: Ints, origin: Ints, rows: Tensor, past: Tensor) -> Tensor | None:
         """Return which numbers of ``past`` (B, T, F) are observed, None when all are."""

@@ -80,6 +80,11 @@ class Trainer:
                 break
         if best_weights is not None:
             network.load_state_dict(best_weights)
+        if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+            raise TrainingError(
+                "Training ended with weights that are not finite: its last step diverged. "
+                "Lower learning_rate, or set clip_norm=1."
+            )
         return history
 
     def evaluate(self, network: nn.Module, batches: Batches) -> float:
@@ -139,7 +144,12 @@ class _LossRecord:
 
     def mean(self) -> float:
         self._read()
-        return self.total / max(self.weight, 1.0)
+        if not self.weight:
+            raise TrainingError(
+                "No target was observed in any of the windows. Give rows with observed targets, "
+                "for validation too (val_size)."
+            )
+        return self.total / self.weight
 
     def _read(self) -> None:
         losses = self.losses[: self.count].double().cpu().numpy()
@@ -156,7 +166,8 @@ def _not_finite(batches: Batches, epoch: int, step: int, loss: float) -> Trainin
     """Find the batch again from its cursor and say where the loss went wrong and why."""
     series, origin = batches.locate(epoch, step, step + 1)
     window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
-    largest = torch.maximum(window.past.abs().amax(dim=(1, 2)), target.abs().amax(dim=(1, 2)))  # (B,)
+    past = window.past if window.observed is None else window.past.masked_fill(~window.observed, 0.0)
+    largest = torch.maximum(past.abs().amax(dim=(1, 2)), target.abs().amax(dim=(1, 2)))  # (B,)
     worst = int(largest.nan_to_num(nan=math.inf).argmax())
     name = batches.gather.table.names[series[worst]]
     row = int(origin[worst] - batches.gather.table.offsets[series[worst]])

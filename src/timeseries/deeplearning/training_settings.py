@@ -37,7 +37,9 @@ class TrainingSettings(Settings):
         False, "Give each window zero mean and unit deviation, and undo it in the forecast.", bool
     )
     device: str = setting("cpu", "Where the network runs.", str, choices=("cpu", "cuda", "mps"))
-    seed: int = setting(0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0)
+    seed: int = setting(
+        0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0, high=2**63 - 1
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

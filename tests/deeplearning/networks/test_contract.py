@@ -152,6 +152,17 @@ def test_a_masked_step_leaves_the_state_of_an_lstm_untouched(sizes):
     torch.testing.assert_close(masked, network(last_steps(window, kept)))
 
 
+def test_an_lstm_knows_how_old_its_state_is():
+    sizes = replace(POINT, masked=True)
+    network, window = make(lstm, sizes), make_window(sizes, masked=False)
+    observed = torch.ones_like(window.past, dtype=torch.bool)
+    observed[:, 8:] = False
+    shifted = window._replace(past=window.past.roll(4, dims=1), observed=observed.roll(4, dims=1))
+    fresh = network(shifted._replace(time_gap=torch.ones(B, T)))
+    stale = network(window._replace(observed=observed, time_gap=torch.ones(B, T)))
+    assert ((fresh - stale).abs() > 1e-4).any()
+
+
 @every_case
 def test_a_window_without_any_observation_gives_a_finite_forecast(build, sizes):
     window = make_window(sizes)

@@ -35,6 +35,15 @@ def state_after_present(lstm: nn.LSTM, x: Tensor, present: Tensor | None) -> Sta
     return hidden * started, cell * started
 
 
+def steps_since_present(present: Tensor | None, x: Tensor) -> Tensor:
+    """Return how many steps lie after the last present one of each row, (B,); T where there is none."""
+    batch, length = x.shape[:2]
+    if present is None:
+        return x.new_zeros(batch)
+    steps = torch.arange(1, length + 1, device=x.device)  # (T,)
+    return (length - (present * steps).amax(dim=1)).to(x.dtype)  # (B,)
+
+
 def present_first(x: Tensor, present: Tensor) -> Tensor:
     """Move the present steps of each row to its front, in their order; x is (B, T, W)."""
     order = torch.argsort(present.to(torch.uint8), dim=1, descending=True, stable=True)  # (B, T)

@@ -128,10 +128,10 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             The median of a quantile model, else the mean.
         """
         quantiles = self._quantiles(X)  # (n, H, D, P)
-        if steps is not None and not 1 <= steps <= self.horizon:
+        if steps is not None and not 1 <= steps <= self.sizes_.horizon:
             raise SettingError(
                 f"predict(steps={steps}) needs a model trained for that many steps: this one has "
-                f"horizon={self.horizon}. Fit {type(self).__name__}(horizon={steps}) instead."
+                f"horizon={self.sizes_.horizon}. Fit {type(self).__name__}(horizon={steps}) instead."
             )
         middle = 0 if self.quantiles is None else list(self.quantiles).index(0.5)
         point = quantiles[:, : steps or 1, :, middle]  # (n, k, D)
@@ -199,6 +199,13 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         artifact.write(path, artifact.Artifact(manifest, arrays))
 
     def _load(self, path: str | PathLike[str]) -> Self:
+        cls: Any = type(self)
+        loaded = cls.__new__(cls)
+        loaded._unpack(path)  # a refusal half-way leaves this object as it was
+        self.__dict__ = loaded.__dict__
+        return self
+
+    def _unpack(self, path: str | PathLike[str]) -> None:
         stored = artifact.read(path)
         manifest: Any = stored.manifest
         arrays = stored.tensors
@@ -219,7 +226,6 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 self.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
         except (KeyError, TypeError, SettingError) as error:
             raise ArtifactError(f"{path} lacks a part of a {self.name} model: {error}.") from error
-        return self
 
     def _check_sizes(self, features: int, targets: int) -> None:
         for name, found in (("input_size", features), ("output_size", targets)):
