@@ -10,11 +10,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from timeseries import fitted
 from timeseries.datasets import load_airpassengers
 from timeseries.deeplearning.artifact import Artifact, read, write
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.models.lstm import LSTMModel
-from timeseries.errors import ArtifactError, DataError, NotFittedError, SettingError, TimeSeriesError
+from timeseries.errors import (
+    ArtifactError,
+    DataError,
+    NotFittedError,
+    SettingError,
+    TimeSeriesError,
+    TrainingError,
+)
 from timeseries.forecaster import Forecaster
 
 SMALL = {
@@ -351,6 +359,41 @@ def test_any_table_gives_a_finite_forecast_or_an_error_of_ours(rows, horizon, co
 
 
 # ------------------------------------------------------------------------------------------ files
+
+
+@every_model
+def test_the_rows_kept_from_fitting_forecast_what_the_whole_table_does(name):
+    frame = wide_frame()
+    frame.loc[46:52, "north"] = np.nan  # a gap across the start of the window
+    forecaster = make(name, missing="mask").fit(frame)
+    pd.testing.assert_frame_equal(forecaster.predict(), forecaster.predict(frame), check_exact=True)
+    frame.loc[0, "north"] = 1e9  # outside the window
+    pd.testing.assert_frame_equal(forecaster.predict(), forecaster.predict(frame), check_exact=True)
+
+
+def test_a_step_that_diverges_at_the_very_end_is_reported():
+    with pytest.raises(TrainingError, match="its last step diverged"):
+        make(max_steps=1, learning_rate=1e38, clip_norm=None).fit(wide_frame())
+
+
+def test_a_series_that_begins_in_the_validation_rows_does_not_take_part_in_validation():
+    frame = wide_frame(100)
+    frame.loc[:89, "south"] = np.nan
+    options = {"missing": "mask", "max_steps": None, "epochs": 3, "keep_validation": True}
+    keep = options.pop("keep_validation")
+    history = make(**options).fit(frame, val_size=12, keep_validation=keep).train_history
+    assert all(record["val_loss"] < 100 for record in history)
+
+
+def test_the_final_fit_takes_the_steps_that_validation_chose():
+    taken = []
+    forecaster = make(epochs=6, max_steps=17, batch_size=32)
+    real = fitted.fit_network
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(fitted, "fit_network", lambda *a: (r := real(*a), taken.append(r[1]))[0])
+        forecaster.fit(wide_frame(100), val_size=50)
+    best = int(np.argmin([record["val_loss"] for record in taken[0]]))
+    assert sum(r["steps"] for r in taken[1]) == sum(r["steps"] for r in taken[0][: best + 1])
 
 
 @every_model

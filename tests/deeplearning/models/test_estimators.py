@@ -13,10 +13,11 @@ from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
+from timeseries.deeplearning.artifact import read, write
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import ArtifactError, DataError, SettingError
 from timeseries.normalization import DataNormalizer
 
 SMALL = {
@@ -234,6 +235,19 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SettingError, match="device='cuda' is not available here"):
         make("lstm", device="cuda").fit(*make_rows())
+
+
+def test_a_refused_file_leaves_the_model_as_it_was(tmp_path):
+    X, y = make_rows()
+    make("nlinear", sequence_length=9, epochs=1).fit(X, y).save(tmp_path / "m")
+    stored = read(tmp_path / "m")
+    stored.tensors["network.past.weight"] *= 3
+    write(tmp_path / "m", stored)
+    model = make("nlinear", sequence_length=4, epochs=1).fit(X, y)
+    before = model.predict(X)
+    with pytest.raises(ArtifactError, match="does not answer as the saved one did"):
+        model.load(tmp_path / "m")
+    np.testing.assert_array_equal(model.predict(X), before)
 
 
 def test_a_file_of_another_model_is_refused(tmp_path):
