@@ -69,7 +69,7 @@ def plot_forecast(
         if low < 0.5:
             band = [ahead[f"{series}_q{level:g}"] for level in (low, high)]
             label = f"quantiles {low:g} to {high:g}"
-            alpha = 0.15 + 0.4 * low  # the narrower, the darker
+            alpha = min(0.12 + 2.0 * low, 0.6)  # the narrower, the darker
             axes.fill_between(answer.index, *band, color=MODEL, alpha=alpha, linewidth=0, label=label)
     axes.legend(frameon=False)
     return figure
