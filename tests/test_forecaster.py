@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from timeseries import fitted
+from timeseries.cli import main
 from timeseries.datasets import load_airpassengers
 from timeseries.deeplearning.artifact import Artifact, read, write
 from timeseries.deeplearning.models import MODELS
@@ -521,3 +522,14 @@ def test_the_command_line_ends_with_one_sentence_and_the_documented_code(argumen
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_ctrl_c_ends_a_verb_with_the_exit_code_of_shells(monkeypatch, capsys):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Forecaster, "load", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["forecast", "some.model"])
+    assert caught.value.code == 130
+    assert capsys.readouterr().err == "Interrupted.\n"
