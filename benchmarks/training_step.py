@@ -50,7 +50,7 @@ def train_by_hand(network: nn.Module, past: torch.Tensor, target: torch.Tensor, 
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3, fused=True)
     network.train()
     for rows in order:
-        states, _ = network.lstm(past[rows])
+        states, _ = network.recurrence.blocks[0](past[rows])
         forecast = network.head.project(states[:, -1]).view(-1, HORIZON, 1)
         loss = nn.functional.mse_loss(forecast, target[rows])
         optimizer.zero_grad()

@@ -29,11 +29,15 @@ class Rule(NamedTuple):
     high: float | None
     choices: tuple[str, ...]
     optional: bool
+    several: bool = False
 
     def problem(self, name: str, value: object) -> str | None:
         """Say what is wrong with ``value``, or None."""
         if value is None and self.optional:
             return None
+        if self.several and isinstance(value, (tuple, list)) and value:
+            each = self._replace(several=False)
+            return next(filter(None, (each.problem(f"every {name}", part) for part in value)), None)
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
             return f"{name} must be {EXPECTED[self.kind]}, got {value!r}"
@@ -59,9 +63,13 @@ def setting(
     low: float | None = None,
     high: float | None = None,
     choices: tuple[str, ...] = (),
+    several: bool = False,
 ) -> Any:
-    """Declare one setting: default, sentence, and what it may be (None too, if that is the default)."""
-    rule = Rule(help, kind, low, high, choices, optional=default is None)
+    """Declare one setting: default, sentence, and what it may be.
+
+    None is allowed if that is the default; with ``several``, a sequence of such values is allowed too.
+    """
+    rule = Rule(help, kind, low, high, choices, optional=default is None, several=several)
     return field(default=default, metadata={"rule": rule})
 
 

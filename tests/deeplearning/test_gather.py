@@ -129,3 +129,21 @@ def test_a_shuffled_epoch_sees_every_window_once_and_chunks_change_nothing(monke
         assert torch.equal(one, other.target)
     series, origin = batches.locate(2, 0, len(batches))
     assert len(set(zip(series, origin, strict=True))) == len(index)
+
+
+@pytest.mark.parametrize("stride", [1, 3])
+def test_the_targets_of_every_position_are_slices_and_count_only_within_their_series(stride):
+    values, affine = make_values(), make_affine()
+    values[[4, 13], 0] = np.nan
+    gather = make_gather(make_table(values), Scaling(affine))
+    series, origins = all_origins()
+    target, counts = gather.targets_of_positions(series, origins, stride)
+    back = list(range(0, T, stride))[::-1]
+    assert target.shape == counts.shape == (len(origins), len(back), H, 1)
+    for b, (s, origin) in enumerate(zip(series, origins, strict=True)):
+        for j, steps in enumerate(back):
+            rows = np.arange(origin - steps + 1, origin - steps + 1 + H)
+            scaled = (values[np.maximum(rows, 0), :1] - affine.center[s, :1]) / affine.scale[s, :1]  # (H, 1)
+            seen = np.isfinite(scaled) & (origin - steps >= OFFSETS[s])
+            np.testing.assert_array_equal(counts[b, j], seen)
+            np.testing.assert_allclose(target[b, j], np.where(seen, scaled, 0.0), atol=2e-6)

@@ -10,7 +10,7 @@ from torch import nn
 
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.losses import MSELoss, PinballLoss, weighted_mean
-from timeseries.deeplearning.networks.lstm import LSTMNetwork
+from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import TrainingError
@@ -41,8 +41,11 @@ def make_batches(values, batch_size=16, seed=0, start=0):
 
 def make_network(dropout=0.2, outputs=1):
     torch.manual_seed(0)
-    return LSTMNetwork(
-        Sizes(context=T, horizon=H, past=1, outputs=outputs), hidden_size=8, num_layers=2, dropout=dropout
+    return RecurrentNetwork(
+        Sizes(context=T, horizon=H, past=1, outputs=outputs),
+        cell="lstm",
+        hidden_sizes=(8, 8),
+        dropout=dropout,
     )
 
 
@@ -68,7 +71,7 @@ def hand_written_loop(network, values, epochs, batch_size):
     for epoch in range(epochs):
         order = torch.from_numpy(Permutation(len(past), 0, epoch)(np.arange(len(past))))
         for rows in order.split(batch_size):
-            states, _ = network.lstm(past[rows])
+            states, _ = network.recurrence.blocks[0](past[rows])
             forecast = network.head.project(states[:, -1]).view(-1, H, 1)
             loss = nn.functional.mse_loss(forecast, target[rows])
             optimizer.zero_grad()

@@ -11,6 +11,8 @@ from timeseries.deeplearning.history import EpochRecord, Report
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
+from timeseries.deeplearning.networks.last_value import AroundLastValue
+from timeseries.deeplearning.networks.linear_skip import LinearSkip
 from timeseries.deeplearning.runtime import seeded
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
@@ -31,6 +33,9 @@ class Model(LoopSettings, Protocol):
     loss: str
     quantiles: tuple[float, ...] | None
     instance_norm: bool
+    linear_skip: bool
+    last_value_residual: bool
+    every_position: bool
     device: str
     seed: int
 
@@ -59,14 +64,27 @@ def sizes_for(model: Model, table: SeriesTable) -> Sizes:
 def build(model: Model, sizes: Sizes) -> ForecastNetwork:
     """Return the model's network with what its settings put around it."""
     network = model.build_network(sizes)
-    if not model.instance_norm:
-        return network
-    if not sizes.autoregressive:
+    _refuse_options(model, sizes)
+    if model.linear_skip:
+        network = LinearSkip(network, sizes)
+    if model.last_value_residual:
+        network = AroundLastValue(network, sizes.targets)
+    return InstanceNormalized(network, sizes.targets) if model.instance_norm else network
+
+
+def _refuse_options(model: Model, sizes: Sizes) -> None:
+    """Refuse what the windows of this data cannot give."""
+    for name in ("instance_norm", "linear_skip", "last_value_residual"):
+        if getattr(model, name) and not sizes.autoregressive:
+            raise SettingError(
+                f"{name}=True works on the past of the targets in a window, but the windows of X do not "
+                f"hold the target. Add the past target as a column of X, or set {name}=False."
+            )
+    if model.every_position and (sizes.future or not sizes.autoregressive):
         raise SettingError(
-            "instance_norm=True scales a window by the past of its targets, but the windows of X do not "
-            "hold the target. Add the past target as a column of X, or leave instance_norm off."
+            "every_position=True forecasts from positions inside the window, which is possible for tables "
+            "without covariates of the future only. Set every_position=False."
         )
-    return InstanceNormalized(network, sizes.targets)
 
 
 def fit_scaling(table: SeriesTable, stops: Ints) -> Scaling:
@@ -96,9 +114,10 @@ def fit_network(
     loss = make_loss(model.loss, model.quantiles)
     with seeded(model.seed, model.device):
         network = build(model, sizes_for(model, gather.table)).to(model.device)
+        stride = network.position_stride if model.every_position else None
         history = Trainer(model, loss, on_epoch).fit(
             network,
-            Batches(gather, train, model.batch_size, seed=model.seed),
+            Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
             None if validation is None else Batches(gather, validation, FORECAST_BATCH),
         )
     return network.eval(), history

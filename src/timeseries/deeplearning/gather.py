@@ -35,8 +35,9 @@ class Batch(NamedTuple):
     """One optimiser step: windows, their targets, and how much each target counts."""
 
     window: Window
-    target: Tensor  # (B, H, D)
-    weight: Tensor | None  # (B, H, D), None when every target counts once
+    target: Tensor  # (B, H, D), or (B, T', H, D) when every position of the window is trained on
+    weight: Tensor | None  # of the same shape; None when every target counts once
+    every_position: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -204,7 +205,30 @@ class ResidentGather:
         observed = _spans(self.buffers.values.observed[:, self.table.targets], self.horizon, starts)
         return target.masked_fill(~observed, 0.0), observed  # (B, H, D) each
 
-    def _to_device(self, indices: Ints) -> Tensor:
+    def targets_of_positions(self, series: Ints, origin: Ints, stride: int) -> tuple[Tensor, Tensor]:
+        """Return the targets that follow every ``stride``-th position of the windows, and which count.
+
+        Positions are counted back from the origin; one before the first row of its series does not count.
+
+        Returns
+        -------
+        Tensor of shape (B, T', H, D), and Tensor of the same shape that is True where a target counts
+        """
+        back = np.arange(0, self.context, stride)[::-1].copy()  # (T',) rows from a position to the origin
+        longest = back[0] + self.horizon
+        starts = self._to_device(origin - back[0] + self.context - 1 + self.table.lead)  # (B,)
+        at = self._to_device(series)  # (B,)
+        span = self.values.spans(at, starts, longest, self.table.targets)  # (B, longest, D)
+        available = origin - self.table.offsets[series]  # (B,) rows of its own series before the origin
+        started = self._to_device(back <= available[:, None])  # (B, T')
+        counts = started[:, :, None, None].expand(-1, -1, self.horizon, span.shape[-1])  # (B, T', H, D)
+        target = span.unfold(1, self.horizon, stride).transpose(2, 3)  # (B, T', H, D)
+        if self.buffers.values.observed is not None:
+            seen = _spans(self.buffers.values.observed[:, self.table.targets], longest, starts)
+            counts = counts & seen.unfold(1, self.horizon, stride).transpose(2, 3)  # (B, T', H, D)
+        return target.masked_fill(~counts, 0.0), counts
+
+    def _to_device(self, indices: npt.NDArray[Any]) -> Tensor:
         return torch.from_numpy(indices).to(self.device)
 
     def _time_gap(self, gap: Tensor, rows: Tensor) -> Tensor:
@@ -243,12 +267,19 @@ class Batches:
         Windows of a batch (B). A last batch that is not full is filled up with windows of weight 0.
     seed : int, optional
         Shuffles each epoch; without it the windows come in their order.
+    position_stride : int, optional
+        The targets of every so many positions of a window; without it those of its end alone.
     """
 
     def __init__(
-        self, gather: ResidentGather, index: WindowIndex, batch_size: int, seed: int | None = None
+        self,
+        gather: ResidentGather,
+        index: WindowIndex,
+        batch_size: int,
+        seed: int | None = None,
+        position_stride: int | None = None,
     ) -> None:
-        self.gather, self.index, self.seed = gather, index, seed
+        self.gather, self.index, self.seed, self.position_stride = gather, index, seed, position_stride
         self.batch_size = min(batch_size, len(index))
 
     def __len__(self) -> int:
@@ -274,13 +305,18 @@ class Batches:
 
     def _batch(self, step: int, series: Ints, origin: Ints) -> Batch:
         window = self.gather.window(series, origin)
-        target, observed = self.gather.target(series, origin)
-        weight = None if observed is None else observed.to(target.dtype)  # (B, H, D)
+        target, observed = self._targets(series, origin)
+        weight = None if observed is None else observed.to(target.dtype)  # (B, [T',] H, D)
         missing = (step + 1) * self.batch_size - len(self.index)
         if missing > 0:
             weight = torch.ones_like(target) if weight is None else weight
             weight[-missing:] = 0.0
-        return Batch(window, target, weight)
+        return Batch(window, target, weight, self.position_stride is not None)
+
+    def _targets(self, series: Ints, origin: Ints) -> tuple[Tensor, Tensor | None]:
+        if self.position_stride is None:
+            return self.gather.target(series, origin)  # (B, H, D)
+        return self.gather.targets_of_positions(series, origin, self.position_stride)  # (B, T', H, D)
 
 
 def _spans(rows: Tensor, length: int, starts: Tensor) -> Tensor:

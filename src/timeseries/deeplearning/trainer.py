@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from itertools import islice
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -111,7 +111,8 @@ class Trainer:
         network.train(optimizer is not None)
         record = _LossRecord(batches, epoch)
         for step, batch in enumerate(islice(batches.epoch(epoch), steps)):
-            loss = weighted_mean(self.loss(network(batch.window), batch.target), batch.weight)  # ()
+            forward: Any = network.at_every_position if batch.every_position else network
+            loss = weighted_mean(self.loss(forward(batch.window), batch.target), batch.weight)  # ()
             if optimizer is not None:
                 self._step(network, loss, optimizer)
             record.add(step, loss.detach(), batch)

@@ -36,6 +36,15 @@ class TrainingSettings(Settings):
     instance_norm: bool = setting(
         False, "Give each window zero mean and unit deviation, and undo it in the forecast.", bool
     )
+    linear_skip: bool = setting(
+        False, "Add a linear map of each target's own past to what the network forecasts.", bool
+    )
+    last_value_residual: bool = setting(
+        False, "Let the network forecast the change from the last observed value.", bool
+    )
+    every_position: bool = setting(
+        False, "Train on a forecast from every position of the window, not only from its end.", bool
+    )
     device: str = setting("cpu", "Where the network runs.", str, choices=("cpu", "cuda", "mps"))
     seed: int = setting(
         0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0, high=2**63 - 1
@@ -47,6 +56,15 @@ class TrainingSettings(Settings):
         yield from found
         if not found:
             yield from self._quantile_problems()
+            yield from self._every_position_problems()
+
+    def _every_position_problems(self) -> Iterator[str]:
+        for name in ("instance_norm", "linear_skip"):
+            if self.every_position and getattr(self, name):
+                yield (
+                    f"every_position=True needs what a position knows, but {name} reads the whole window: "
+                    f"set {name}=False"
+                )
 
     def _quantile_problems(self) -> Iterator[str]:
         levels = self.quantiles

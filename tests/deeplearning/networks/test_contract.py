@@ -9,9 +9,12 @@ import torch
 from timeseries.deeplearning.layers import instance_norm
 from timeseries.deeplearning.layers.attention import causal_mask
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
+from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
-from timeseries.deeplearning.networks.lstm import LSTMNetwork
+from timeseries.deeplearning.networks.last_value import AroundLastValue
+from timeseries.deeplearning.networks.linear_skip import LinearSkip
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
+from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import UnsupportedError
@@ -28,34 +31,81 @@ DATA = {
 }
 
 
-def lstm(sizes):
-    return LSTMNetwork(sizes, hidden_size=8, num_layers=2, dropout=0.2)
+def recurrent(cell, **settings):
+    settings = {"hidden_sizes": (8, 8), "dropout": 0.2} | settings
+    return lambda sizes: RecurrentNetwork(sizes, cell=cell, **settings)
+
+
+lstm = recurrent("lstm")
 
 
 def transformer(sizes):
     return TransformerNetwork(sizes, d_model=8, nhead=2, num_layers=2, dropout=0.1)
 
 
+def dlinear(sizes):
+    return DLinearNetwork(sizes, kernel_size=5)
+
+
 def normalized(build):
     return lambda sizes: InstanceNormalized(build(sizes), sizes.targets)
 
 
+def skipped(build):
+    return lambda sizes: LinearSkip(build(sizes), sizes)
+
+
+def around_last(build):
+    return lambda sizes: AroundLastValue(build(sizes), sizes.targets)
+
+
 NETWORKS = {
     "lstm": lstm,
+    "gru": recurrent("gru"),
+    "rnn": recurrent("rnn"),
+    "lstm of two widths": recurrent("lstm", hidden_sizes=(6, 4)),
+    "gru from both ends": recurrent("gru", bidirectional=True),
+    "lstm of two widths from both ends": recurrent("lstm", hidden_sizes=(6, 4), bidirectional=True),
+    "lstm over patches": recurrent("lstm", patch_length=4),
+    "gru over uneven patches": recurrent("gru", patch_length=5),
     "transformer": transformer,
     "nlinear": NLinearNetwork,
+    "dlinear": dlinear,
     "lstm, instance norm": normalized(lstm),
+    "lstm, linear skip": skipped(lstm),
+    "gru, last value": around_last(recurrent("gru")),
+    "lstm over patches, last value": around_last(recurrent("lstm", patch_length=4)),
+    "gru, instance norm, last value, linear skip": normalized(around_last(skipped(recurrent("gru")))),
     "transformer, instance norm": normalized(transformer),
 }
-STREAMING = ["lstm", "lstm, instance norm"]
+STREAMING = [
+    "lstm",
+    "gru",
+    "rnn",
+    "lstm of two widths",
+    "lstm, instance norm",
+    "lstm, linear skip",
+    "gru, last value",
+    "gru, instance norm, last value, linear skip",
+]
+EVERY_POSITION = [
+    "lstm",
+    "gru",
+    "rnn",
+    "lstm of two widths",
+    "lstm over patches",
+    "gru over uneven patches",
+    "gru, last value",
+    "lstm over patches, last value",
+]
 CASES = [
     pytest.param(build, sizes, id=f"{name} | {data}")
     for name, build in NETWORKS.items()
     for data, sizes in DATA.items()
-    if sizes.autoregressive or "instance" not in name
+    if sizes.autoregressive or not any(option in name for option in ("instance", "skip", "last value"))
 ]
 every_case = pytest.mark.parametrize(("build", "sizes"), CASES)
-ANY_LENGTH = [case for case in CASES if not case.id.startswith("nlinear")]
+ANY_LENGTH = [case for case in CASES if not case.id.startswith(("nlinear", "dlinear"))]
 
 
 def make(build, sizes, seed=0):
@@ -142,14 +192,38 @@ def test_padding_on_the_left_equals_the_shorter_window(build, sizes):
     torch.testing.assert_close(padded, network(last_steps(window, slice(5, None))))
 
 
+@pytest.mark.parametrize(
+    "name", ["lstm", "gru", "rnn", "lstm of two widths", "lstm of two widths from both ends"]
+)
 @pytest.mark.parametrize("sizes", [DATA["point"], DATA["two targets, future covariate"]])
-def test_a_masked_step_leaves_the_state_of_an_lstm_untouched(sizes):
-    network, window = make(lstm, sizes), make_window(sizes, masked=False)
+def test_a_masked_step_leaves_the_state_of_a_recurrent_network_untouched(name, sizes):
+    network, window = make(NETWORKS[name], sizes), make_window(sizes, masked=False)
     observed = torch.ones_like(window.past, dtype=torch.bool)
     observed[:, [3, 4, 8]] = False
     kept = [t for t in range(T) if t not in (3, 4, 8)]
     masked = network(window._replace(observed=observed))
     torch.testing.assert_close(masked, network(last_steps(window, kept)))
+
+
+@pytest.mark.parametrize("name", EVERY_POSITION)
+@pytest.mark.parametrize("data", ["point", "quantiles", "masked", "static"])
+def test_the_forecast_at_a_position_is_that_of_the_window_cut_there(name, data):
+    sizes = DATA[data]
+    network, window = make(NETWORKS[name], sizes), make_window(sizes)
+    if window.observed is not None:
+        window.observed[:, 0] = True  # so that something was observed at every position
+    everywhere = network.at_every_position(window)
+    ends = list(range(T, 0, -network.position_stride))[::-1]
+    assert everywhere.shape == (B, len(ends), H, sizes.targets, sizes.outputs)
+    for position, end in enumerate(ends):
+        cut = network(last_steps(window, slice(0, end)))
+        torch.testing.assert_close(everywhere[:, position], cut)
+
+
+@pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(EVERY_POSITION)))
+def test_a_network_that_reads_its_whole_window_refuses_to_train_on_every_position(name):
+    with pytest.raises(UnsupportedError, match="every_position=False"):
+        make(NETWORKS[name], POINT).at_every_position(make_window(POINT))
 
 
 def test_an_lstm_knows_how_old_its_state_is():
@@ -191,7 +265,7 @@ def test_streaming_equals_the_forward_over_the_growing_prefix(name, sizes):
 def forward_with_frozen_scale(network, window, length):
     """Return the forward over the first ``length`` steps, scaled by what was known when streaming began."""
     prefix = last_steps(window, slice(0, length))
-    if isinstance(network, LSTMNetwork):
+    if not isinstance(network, InstanceNormalized):
         return network(prefix)
     scale = instance_norm.window_scale(last_steps(window, slice(0, 6)), network.targets)
     return instance_norm.unscale_forecast(network.network(instance_norm.scale_window(prefix, scale)), scale)
@@ -200,7 +274,9 @@ def forward_with_frozen_scale(network, window, length):
 @pytest.mark.parametrize("name", sorted(set(NETWORKS) - set(STREAMING)))
 def test_a_network_that_cannot_stream_refuses_by_name(name):
     network = make(NETWORKS[name], POINT)
-    inner = getattr(network, "network", network)
+    inner = network
+    while hasattr(inner, "network"):
+        inner = inner.network
     with pytest.raises(UnsupportedError, match=f"{type(inner).__name__} cannot stream"):
         network.start(make_window(POINT))
 

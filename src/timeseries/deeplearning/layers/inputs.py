@@ -33,17 +33,28 @@ class WindowInputs(nn.Module):
         return torch.cat([past, seen, gap.log1p().unsqueeze(-1)], dim=-1), present  # (B, T, 2F+1)
 
 
-def without_missing(window: Window) -> Tensor:
-    """Return the past with every missing value replaced by the feature's last observed one before it.
+def carried_forward(window: Window) -> Tensor:
+    """Return the past (B, T, F) with every missing value replaced by the feature's last observed one.
 
-    Before the first observed value of a feature stands that first value; a feature that was never
-    observed in the window is 0.
+    Before the first observed value of a feature stands 0.
     """
     past, observed = window.past, window.observed  # (B, T, F)
     if observed is None:
         return past
     steps = torch.arange(past.shape[1], device=past.device)[None, :, None]  # (1, T, 1)
     last = torch.where(observed, steps, -1).cummax(dim=1).values  # (B, T, F)
+    return past.masked_fill(~observed, 0.0).gather(1, last.clamp(min=0))  # (B, T, F)
+
+
+def without_missing(window: Window) -> Tensor:
+    """Return `carried_forward`, but before the first observed value of a feature stands that value.
+
+    A feature that was never observed in the window is 0.
+    """
+    observed = window.observed  # (B, T, F)
+    filled = carried_forward(window)  # (B, T, F)
+    if observed is None:
+        return filled
     first = observed.to(torch.uint8).argmax(dim=1, keepdim=True)  # (B, 1, F)
-    source = torch.where(last >= 0, last, first)  # (B, T, F)
-    return past.masked_fill(~observed, 0.0).gather(1, source)  # (B, T, F)
+    started = observed.cummax(dim=1).values  # (B, T, F)
+    return torch.where(started, filled, filled.gather(1, first))  # (B, T, F)

@@ -1,47 +1,123 @@
-"""Run a recurrent layer over the steps that are present, and leave its state untouched at the others."""
+"""A stack of recurrent layers that reads the steps that are present and skips the others."""
+
+from collections.abc import Callable
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-State = tuple[Tensor, Tensor]  # hidden and cell state, each (layers, B, W)
+CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
+Tensors = tuple[Tensor, ...]  # hidden state, and of an LSTM the cell state, each (layers, B, W)
+State = tuple[Tensors, ...]  # one entry per block
 
 
-def states_over_present(lstm: nn.LSTM, x: Tensor, present: Tensor | None) -> Tensor:
-    """Return the hidden state after every step, (B, T, W), zero before the first present one.
+class Recurrence(nn.Module):
+    """Recurrent layers, one on top of the other, over a window of which some steps may be absent.
 
-    Skipping a step and deleting it are the same thing to a recurrence. So the present steps are moved
-    to the front, the layer runs once over all of them (on its fast kernel, which packed sequences would
-    leave), and each step is given the state of the last present one.
+    Layers of equal width run as one block, on PyTorch's fast kernel; else each layer is a block of its own.
+
+    Parameters
+    ----------
+    cell : str
+        "rnn" (Elman 1990, tanh), "lstm" (Hochreiter & Schmidhuber 1997) or "gru" (Cho et al. 2014).
+    width : int
+        Features of one step.
+    hidden_sizes : tuple of int
+        Width of every layer, the lowest first.
+    dropout : float
+        Share of outputs dropped between layers.
+    bidirectional : bool
+        Read the window from both ends; the summary then knows the whole window from either side.
     """
-    if present is None:
-        return lstm(x)[0]  # type: ignore[no-any-return]  # (B, T, W)
-    states, _ = lstm(present_first(x, present))  # (B, T, W)
-    seen = present.cumsum(dim=1)  # (B, T) present steps so far
-    source = (seen - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
-    return states.gather(1, source) * (seen > 0).unsqueeze(-1)  # type: ignore[no-any-return]  # (B, T, W)
+
+    def __init__(
+        self, cell: str, width: int, hidden_sizes: tuple[int, ...], *, dropout: float, bidirectional: bool
+    ) -> None:
+        super().__init__()
+        make, directions = CELLS[cell], 1 + bidirectional
+        equal = len(set(hidden_sizes)) == 1
+        self.blocks = nn.ModuleList()
+        for size, layers in (
+            [(hidden_sizes[0], len(hidden_sizes))] if equal else [(h, 1) for h in hidden_sizes]
+        ):
+            inner = dropout if layers > 1 else 0.0  # it sits between layers: one layer has none
+            self.blocks.append(
+                make(width, size, layers, dropout=inner, bidirectional=bidirectional, batch_first=True)
+            )
+            width = size * directions
+        self.dropout = nn.Dropout(dropout)
+        self.width, self.bidirectional = width, bidirectional
+
+    def summary(self, x: Tensor, present: Tensor | None) -> Tensor:
+        """Return what the top layer knows after the last present step of x (B, T, F): (B, W)."""
+        if not self.bidirectional:
+            return self.states(x, present)[:, -1]  # (B, W)
+        hidden = self.start(x, present)[-1][0]  # (2*layers, B, W/2)
+        return torch.cat([hidden[-2], hidden[-1]], dim=-1)  # (B, W)
+
+    def states(self, x: Tensor, present: Tensor | None) -> Tensor:
+        """Return the top hidden state after every step, (B, T, W), zero before the first present one.
+
+        Skipping a step and deleting it are the same thing to a recurrence. So the present steps are moved
+        to the front, the layers run once over all of them (on their fast kernel, which packed sequences
+        would leave), and each step is given the state of the last present one.
+        """
+        if present is None:
+            return cast("Tensor", self._run(x)[0])  # (B, T, W)
+        states = cast("Tensor", self._run(present_first(x, present))[0])  # (B, T, W)
+        seen = present.cumsum(dim=1)  # (B, T) present steps so far
+        source = (seen - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
+        return states.gather(1, source) * (seen > 0).unsqueeze(-1)  # (B, T, W)
+
+    def start(self, x: Tensor, present: Tensor | None) -> State:
+        """Return the state after the last present step of each row of x (B, T, F)."""
+        if present is None:
+            return self._run(x)[1]
+        counts = present.sum(dim=1)  # (B,)
+        packed = pack_padded_sequence(
+            present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
+        return tuple(tuple(part * started for part in block) for block in self._run(packed)[1])
+
+    def step(self, x: Tensor, present: Tensor | None, state: State) -> State:
+        """Return the state after one more step x (B, 1, F); where it is absent, the state as it was."""
+        after = self._run(x, state)[1]
+        if present is None:
+            return after
+        seen = present[:, 0, None]  # (B, 1)
+        return tuple(
+            tuple(torch.where(seen, new, old) for new, old in zip(*pair, strict=True))
+            for pair in zip(after, state, strict=True)
+        )
+
+    def _run(
+        self, x: Tensor | PackedSequence, state: State | None = None
+    ) -> tuple[Tensor | PackedSequence, State]:
+        """Run all blocks over x and return the outputs of the last and the states of all."""
+        finals = []
+        for number, block in enumerate(self.blocks):
+            if number and isinstance(x, PackedSequence):
+                x = x._replace(data=self.dropout(x.data))
+            elif number:
+                x = self.dropout(x)  # (B, T, W)
+            x, final = block(x, None if state is None else _unwrapped(state[number]))
+            finals.append(final if isinstance(final, tuple) else (final,))
+        return x, tuple(finals)
 
 
-def state_after_present(lstm: nn.LSTM, x: Tensor, present: Tensor | None) -> State:
-    """Return hidden and cell state after the last present step of each row."""
-    if present is None:
-        return lstm(x)[1]  # type: ignore[no-any-return]
-    counts = present.sum(dim=1)  # (B,)
-    packed = pack_padded_sequence(
-        present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-    )
-    hidden, cell = lstm(packed)[1]  # (layers, B, W) each
-    started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
-    return hidden * started, cell * started
+def _unwrapped(state: Tensors) -> Any:
+    """Return a block's state as its cell takes it: a pair for an LSTM, else one tensor."""
+    return state if len(state) > 1 else state[0]
 
 
 def steps_since_present(present: Tensor | None, x: Tensor) -> Tensor:
-    """Return how many steps lie after the last present one of each row, (B,); T where there is none."""
-    batch, length = x.shape[:2]
+    """Return how many steps lie after the last present one, at every step (B, T); t + 1 where none came."""
     if present is None:
-        return x.new_zeros(batch)
-    steps = torch.arange(1, length + 1, device=x.device)  # (T,)
-    return (length - (present * steps).amax(dim=1)).to(x.dtype)  # (B,)
+        return x.new_zeros(x.shape[:2])  # (B, T)
+    steps = torch.arange(1, x.shape[1] + 1, device=x.device)  # (T,)
+    return (steps - (present * steps).cummax(dim=1).values).to(x.dtype)  # (B, T)
 
 
 def present_first(x: Tensor, present: Tensor) -> Tensor:

@@ -1,16 +1,22 @@
 """Every model of the library, by name. Add yours here: this table is the registry."""
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.dlinear import DLinearModel
+from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
+from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.errors import unknown_name
 
 __all__ = ["MODELS", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
+    "dlinear": DLinearModel,
+    "gru": GRUModel,
     "lstm": LSTMModel,
     "nlinear": NLinearModel,
+    "rnn": RNNModel,
     "transformer": TransformerModel,
 }
 

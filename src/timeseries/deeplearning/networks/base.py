@@ -17,15 +17,26 @@ class ForecastNetwork(nn.Module, ABC):
     the one ``forward`` would give over the history grown by that observation.
     """
 
+    position_stride: int = 1
+    """Steps between two positions from which the network can forecast within a window."""
+
     @abstractmethod
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
+
+    def at_every_position(self, window: Window) -> Tensor:
+        """Forecast from every position of the window, each from the steps up to it: (B, T', H, D, P)."""
+        raise UnsupportedError(
+            f"{type(self).__name__} cannot be trained on every position of its window: its forecast "
+            "needs the whole window. Set every_position=False, or use a recurrent network."
+        )
 
     def start(self, window: Window) -> Any:
         """Read a history and return the state after it."""
         raise UnsupportedError(
             f"{type(self).__name__} cannot stream: it needs its whole window for every forecast. "
-            "Use forward() over the last window, or a recurrent network such as LSTMNetwork."
+            "Use forward() over the last window, or a recurrent network that reads in one direction, step "
+            "by step."
         )
 
     def step(self, state: Any, window: Window) -> tuple[Tensor, Any]:

@@ -1,0 +1,61 @@
+"""What the recurrent estimators share: one stack of layers, three kinds of cell."""
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import ClassVar
+
+from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
+from timeseries.deeplearning.window import Sizes
+from timeseries.settings import setting, settings_class
+
+
+@settings_class
+class RecurrentRegressor(WindowRegressor):
+    """Predict with a stack of recurrent layers; ``name`` says which cell."""
+
+    name: ClassVar[str]
+
+    hidden_size: int | tuple[int, ...] = setting(
+        64,
+        "Width of the hidden state: one number, or one per layer.",
+        Integral,
+        low=1,
+        high=16_384,
+        several=True,
+    )
+    num_layers: int = setting(2, "Recurrent layers, one on top of the other.", Integral, low=1, high=64)
+    dropout: float = setting(0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99)
+    bidirectional: bool = setting(False, "Read the past window from both ends.", bool)
+    patch_length: int = setting(
+        1, "Steps that the recurrence reads at once: a window of T takes T / patch_length.", Integral, low=1
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence per setting that makes no sense, alone or beside the others."""
+        found = list(super().problems())
+        yield from found
+        if not found:
+            yield from self._layer_problems()
+
+    def _layer_problems(self) -> Iterator[str]:
+        widths = self.hidden_size
+        if isinstance(widths, (tuple, list)) and len(widths) != self.num_layers:
+            yield (
+                f"hidden_size names {len(widths)} layers, {widths!r}, but num_layers is {self.num_layers}: "
+                f"give one width per layer, or set num_layers={len(widths)}"
+            )
+        if self.bidirectional and self.every_position:
+            yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
+
+    def build_network(self, sizes: Sizes) -> RecurrentNetwork:
+        """Return this model's network with fresh weights."""
+        widths = self.hidden_size
+        return RecurrentNetwork(
+            sizes,
+            cell=self.name,
+            hidden_sizes=tuple(widths) if isinstance(widths, (tuple, list)) else (widths,) * self.num_layers,
+            dropout=self.dropout,
+            bidirectional=self.bidirectional,
+            patch_length=self.patch_length,
+        )

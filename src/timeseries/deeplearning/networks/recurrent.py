@@ -1,0 +1,109 @@
+"""Recurrent networks (RNN, LSTM, GRU): all steps to forecast are decoded from the newest state."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from timeseries.deeplearning.layers.heads import forecast_head
+from timeseries.deeplearning.layers.inputs import WindowInputs
+from timeseries.deeplearning.layers.patches import into_patches, patch_ends
+from timeseries.deeplearning.layers.recurrence import Recurrence, State, steps_since_present
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.window import Sizes, Window
+from timeseries.errors import UnsupportedError
+
+
+class RecurrentState(NamedTuple):
+    """What a recurrent network carries from one observation to the next."""
+
+    layers: State
+    stale: Tensor  # (B,) steps since the last present one
+
+
+class RecurrentNetwork(ForecastNetwork):
+    """Read the window with a stack of recurrent layers; forecast from the last state of the top one.
+
+    A masked step leaves the state untouched. Where values may be missing, the head is therefore also told
+    how many steps ago the state was last touched.
+
+    Parameters
+    ----------
+    sizes : Sizes
+        The data.
+    cell : str
+        "rnn", "lstm" or "gru".
+    hidden_sizes : tuple of int
+        Width of every layer.
+    dropout : float
+        Share of outputs dropped between layers.
+    bidirectional : bool
+        Read the past window from both ends.
+    patch_length : int
+        Steps that the recurrence reads at once (L).
+    """
+
+    def __init__(
+        self,
+        sizes: Sizes,
+        *,
+        cell: str,
+        hidden_sizes: tuple[int, ...],
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        patch_length: int = 1,
+    ) -> None:
+        super().__init__()
+        self.inputs = WindowInputs(sizes)
+        self.recurrence = Recurrence(
+            cell,
+            self.inputs.width * patch_length,
+            hidden_sizes,
+            dropout=dropout,
+            bidirectional=bidirectional,
+        )
+        self.masked, self.position_stride, self.cell = sizes.masked, patch_length, cell
+        self.head = forecast_head(self.recurrence.width + sizes.masked, sizes)
+
+    def forward(self, window: Window) -> Tensor:
+        """Map a window to a forecast (B, H, D, P)."""
+        x, present = self.inputs(window)  # (B, T, F), (B, T)
+        summary = self.recurrence.summary(*into_patches(x, present, self.position_stride))  # (B, W)
+        return self._decode(summary, steps_since_present(present, x)[:, -1], window)  # (B, H, D, P)
+
+    def at_every_position(self, window: Window) -> Tensor:
+        """Forecast from the end of every patch of the window: (B, T/L, H, D, P)."""
+        if self.recurrence.bidirectional:
+            raise UnsupportedError(
+                "A bidirectional network has seen the end of the window at every position, so it cannot be "
+                "trained on all of them. Set every_position=False, or bidirectional=False."
+            )
+        x, present = self.inputs(window)  # (B, T, F), (B, T)
+        states = self.recurrence.states(*into_patches(x, present, self.position_stride))  # (B, T/L, W)
+        stale = patch_ends(steps_since_present(present, x), self.position_stride)  # (B, T/L)
+        repeated = None
+        if window.static is not None:
+            repeated = window.static.repeat_interleave(states.shape[1], dim=0)  # (B*T/L, S)
+        flat = self._decode(states.flatten(0, 1), stale.flatten(), window._replace(static=repeated))
+        return flat.reshape(*states.shape[:2], *flat.shape[1:])  # (B, T/L, H, D, P)
+
+    def start(self, window: Window) -> RecurrentState:
+        """Read a history and return the state after it."""
+        if self.recurrence.bidirectional or self.position_stride > 1:
+            return super().start(window)  # type: ignore[no-any-return]  # refuses
+        x, present = self.inputs(window)  # (B, T, F), (B, T)
+        return RecurrentState(self.recurrence.start(x, present), steps_since_present(present, x)[:, -1])
+
+    def step(self, state: RecurrentState, window: Window) -> tuple[Tensor, RecurrentState]:
+        """Read one more observation and return forecast (B, H, D, P) and state."""
+        x, present = self.inputs(window)  # (B, 1, F), (B, 1)
+        layers = self.recurrence.step(x, present, state.layers)
+        stale = torch.zeros_like(state.stale)  # (B,)
+        if present is not None:
+            stale = torch.where(present[:, 0], stale, state.stale + 1)  # (B,)
+        return self._decode(layers[-1][0][-1], stale, window), RecurrentState(layers, stale)
+
+    def _decode(self, summary: Tensor, stale: Tensor, window: Window) -> Tensor:
+        if self.masked:
+            summary = torch.cat([summary, stale.log1p().unsqueeze(-1)], dim=-1)  # (B, W+1)
+        return self.head(summary, window)  # type: ignore[no-any-return]  # (B, H, D, P)
