@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.losses import MSELoss, PinballLoss, weighted_mean
+from timeseries.deeplearning.losses import HuberLoss, MSELoss
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes
@@ -54,19 +54,32 @@ def settings(**changes):
         "epochs": 3,
         "max_steps": None,
         "learning_rate": 1e-2,
+        "schedule": "constant",
         "optimizer": "adam",
+        "weight_decay": 0.0,
         "clip_norm": 0.05,
         "patience": None,
     }
     return SimpleNamespace(**(defaults | changes))  # a clip_norm so small that clipping matters
 
 
-def hand_written_loop(network, values, epochs, batch_size):
+def adam(parameters):
+    return torch.optim.Adam(parameters, lr=1e-2, fused=True)
+
+
+def hand_written_loop(
+    network, values, epochs, batch_size, make_optimizer=adam, one_cycle=False, clip_norm=0.05
+):
     """Train as a textbook would, on windows stacked in memory; the order of windows is given."""
     series = torch.from_numpy((values - values[0]).astype(np.float32)) + np.float32(values[0, 0])
     past = torch.stack([series[i : i + T] for i in range(len(series) - T - H + 1)])
     target = torch.stack([series[i + T : i + T + H] for i in range(len(past))])
-    optimizer = torch.optim.Adam(network.parameters(), lr=1e-2, fused=True)
+    optimizer = make_optimizer(network.parameters())
+    steps = epochs * -(-len(past) // batch_size)
+    if one_cycle:
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, max_lr=1e-2, total_steps=steps, cycle_momentum=False
+        )
     network.train()
     for epoch in range(epochs):
         order = torch.from_numpy(Permutation(len(past), 0, epoch)(np.arange(len(past))))
@@ -76,17 +89,35 @@ def hand_written_loop(network, values, epochs, batch_size):
             loss = nn.functional.mse_loss(forecast, target[rows])
             optimizer.zero_grad()
             loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 0.05)
+            if clip_norm is not None:
+                nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
             optimizer.step()
+            if one_cycle:
+                schedule.step()
 
 
-def test_the_trainer_equals_a_hand_written_loop_bit_for_bit():
+OPTIMIZERS = {
+    ("adam", 0.0): adam,
+    ("adam", 0.1): lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.1, fused=True),
+    ("adamw", 0.0): lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.0, fused=True),
+    ("adamw", 0.1): lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1, fused=True),
+    ("sgd", 0.0): lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, fused=True),
+    ("sgd", 0.1): lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, weight_decay=0.1, fused=True),
+}
+
+
+@pytest.mark.parametrize("clip_norm", [None, 0.05])
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+@pytest.mark.parametrize(("optimizer", "weight_decay"), OPTIMIZERS)
+def test_the_trainer_equals_a_hand_written_loop_bit_for_bit(optimizer, weight_decay, schedule, clip_norm):
     ours, values = make_network(), make_values()
     theirs = copy.deepcopy(ours)
+    chosen = settings(optimizer=optimizer, weight_decay=weight_decay, schedule=schedule, clip_norm=clip_norm)
     torch.manual_seed(1)  # dropout draws from the global stream in both
-    Trainer(settings(), MSELoss()).fit(ours, make_batches(values))
+    Trainer(chosen, MSELoss()).fit(ours, make_batches(values))
     torch.manual_seed(1)
-    hand_written_loop(theirs, values, epochs=3, batch_size=16)
+    make = OPTIMIZERS[optimizer, weight_decay]
+    hand_written_loop(theirs, values, 3, 16, make, schedule == "one_cycle", clip_norm)
     for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
 
@@ -161,28 +192,48 @@ def test_divergence_stops_with_epoch_step_series_and_what_to_do():
         )
 
 
+def test_a_validation_loss_that_is_not_finite_says_so_with_its_true_epoch():
+    values = make_values()
+    values[-1] = 1e30  # a target of the last validation windows alone
+    train, validation = make_batches(make_values()), make_batches(values, seed=None, start=ROWS - 12)
+    with pytest.raises(TrainingError, match=r"validation loss became inf at epoch 1, step 1 of 1.*too large"):
+        Trainer(settings(), MSELoss()).fit(make_network(), train, validation)
+    later = Trainer(settings(), MSELoss())
+    with pytest.raises(TrainingError, match="validation loss became inf at epoch 3, step 1 of 1"):
+        later.evaluate(make_network(), validation, epoch=2)
+
+
+def test_every_position_of_a_window_may_have_a_forecast_of_its_own():
+    """Forecasts (B, T, H, D, 1) and targets (B, T, H, D) go through losses, means and faults alike."""
+    batches = make_batches(make_values(), batch_size=50)
+    gather = batches.gather
+    plain = gather.target
+
+    def repeated(series, origin):
+        target, _ = plain(series, origin)
+        return target.unsqueeze(1).expand(-1, T, -1, -1), None
+
+    expected = Trainer(settings(), HuberLoss()).evaluate(Zeros(), batches)
+    gather.target = repeated
+    assert Trainer(settings(), HuberLoss()).evaluate(Zeros(T), batches) == pytest.approx(expected, rel=1e-5)
+    gather.target = lambda series, origin: (repeated(series, origin)[0] * 1e20, None)
+    with pytest.raises(TrainingError, match="series 'demand' holds a value"):
+        Trainer(settings(), MSELoss()).evaluate(Zeros(T), batches)
+
+
+class Zeros(nn.Module):
+    """Forecasts zero, at the end of the window or at every position."""
+
+    def __init__(self, *positions):
+        super().__init__()
+        self.positions = positions
+
+    def forward(self, window):
+        return torch.zeros(len(window.past), *self.positions, H, 1, 1)
+
+
 def test_a_value_too_large_to_train_on_is_named():
     values = make_values()
     values[20] = 1e30
     with pytest.raises(TrainingError, match=r"series 'demand' holds a value near row \d+ .*too large"):
         Trainer(settings(), MSELoss()).fit(make_network(), make_batches(values))
-
-
-def test_pinball_equals_its_definition():
-    forecast, target = torch.randn(5, H, 1, 3), torch.randn(5, H, 1)
-    levels = (0.1, 0.5, 0.9)
-    expected = np.zeros((5, H, 1))
-    for i, q in enumerate(levels):
-        error = (target - forecast[..., i]).numpy()
-        expected += np.where(error > 0, q * error, (q - 1) * error) / 3
-    np.testing.assert_allclose(PinballLoss(levels)(forecast, target), expected, rtol=1e-5, atol=1e-7)
-
-
-def test_the_minimiser_of_pinball_is_the_quantile():
-    draw = torch.from_numpy(np.random.default_rng(0).exponential(size=20_000)).float()
-    candidates = torch.linspace(0, 4, 401)
-    losses = [
-        float(weighted_mean(PinballLoss((0.9,))(c.expand(len(draw), 1, 1, 1), draw[:, None, None]), None))
-        for c in candidates
-    ]
-    assert float(candidates[int(np.argmin(losses))]) == pytest.approx(np.quantile(draw, 0.9), abs=0.03)

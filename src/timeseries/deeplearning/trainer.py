@@ -8,7 +8,7 @@ import copy
 import math
 import time
 from itertools import islice
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 import torch
@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import EpochRecord, Report
 from timeseries.deeplearning.losses import Loss, weighted_mean
-from timeseries.deeplearning.optimizers import make_optimizer
+from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
 from timeseries.errors import TrainingError
 
 READ_EVERY = 256  # steps between readings of the losses
@@ -30,7 +30,9 @@ class LoopSettings(Protocol):
     epochs: int
     max_steps: int | None
     learning_rate: float
+    schedule: str
     optimizer: str
+    weight_decay: float
     clip_norm: float | None
     patience: int | None
 
@@ -56,14 +58,14 @@ class Trainer:
 
         With validation batches the weights of the best epoch are put back; without, the last stay.
         """
-        optimizer = make_optimizer(self.settings.optimizer, network.parameters(), self.settings.learning_rate)
+        plan = self._steps_of_epochs(len(train))
+        learner = _Learner(self.settings, network, sum(plan))
         history: list[EpochRecord] = []
         best_loss, best_epoch, best_weights = math.inf, 0, None
-        plan = self._steps_of_epochs(len(train))
         for epoch, steps in enumerate(plan):
             started = time.perf_counter()
-            train_loss = self._epoch(network, train, epoch, steps, optimizer)
-            val_loss = None if validation is None else self.evaluate(network, validation)
+            train_loss = self._epoch(network, train, epoch, steps, learner)
+            val_loss = None if validation is None else self.evaluate(network, validation, epoch)
             seconds = time.perf_counter() - started
             record = EpochRecord(
                 epoch=epoch, steps=steps, train_loss=train_loss, val_loss=val_loss, seconds=seconds
@@ -87,10 +89,10 @@ class Trainer:
             )
         return history
 
-    def evaluate(self, network: nn.Module, batches: Batches) -> float:
+    def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
         with torch.inference_mode():
-            return self._epoch(network, batches, 0, len(batches), None)
+            return self._epoch(network, batches, epoch, len(batches), None)
 
     def _steps_of_epochs(self, full: int) -> list[int]:
         """Return the steps of each epoch; ``max_steps`` may cut the last one short."""
@@ -105,32 +107,45 @@ class Trainer:
         batches: Batches,
         epoch: int,
         steps: int,
-        optimizer: torch.optim.Optimizer | None,
+        learner: "_Learner | None",
     ) -> float:
-        """Walk over the batches of an epoch, learning if there is an optimiser; return the mean loss."""
-        network.train(optimizer is not None)
-        record = _LossRecord(batches, epoch)
+        """Walk over the batches of an epoch, learning if there is a learner; return the mean loss."""
+        network.train(learner is not None)
+        record = _LossRecord(batches, epoch, "validation loss" if learner is None else "loss")
         for step, batch in enumerate(islice(batches.epoch(epoch), steps)):
             forward: Any = network.at_every_position if batch.every_position else network
             loss = weighted_mean(self.loss(forward(batch.window), batch.target), batch.weight)  # ()
-            if optimizer is not None:
-                self._step(network, loss, optimizer)
+            if learner is not None:
+                learner.step(loss)
             record.add(step, loss.detach(), batch)
         return record.mean()
 
-    def _step(self, network: nn.Module, loss: Tensor, optimizer: torch.optim.Optimizer) -> None:
-        optimizer.zero_grad()
+
+class _Learner:
+    """What turns a loss into new weights: optimiser, clipping, and the rate of each planned step."""
+
+    def __init__(self, settings: LoopSettings, network: nn.Module, steps: int) -> None:
+        self.parameters, self.clip_norm = list(network.parameters()), settings.clip_norm
+        self.optimizer = make_optimizer(
+            settings.optimizer, self.parameters, settings.learning_rate, settings.weight_decay
+        )
+        self.schedule = make_schedule(settings.schedule, self.optimizer, steps)
+
+    def step(self, loss: Tensor) -> None:
+        self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        if self.settings.clip_norm is not None:
-            nn.utils.clip_grad_norm_(network.parameters(), self.settings.clip_norm)
-        optimizer.step()
+        if self.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        self.optimizer.step()
+        if self.schedule is not None:
+            self.schedule.step()
 
 
 class _LossRecord:
     """The losses of an epoch, kept on the device and read now and then."""
 
-    def __init__(self, batches: Batches, epoch: int) -> None:
-        self.batches, self.epoch = batches, epoch
+    def __init__(self, batches: Batches, epoch: int, name: str) -> None:
+        self.batches, self.epoch, self.name = batches, epoch, name
         self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
         self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
         self.first, self.count = 0, 0
@@ -157,28 +172,33 @@ class _LossRecord:
         weights = self.weights[: self.count].double().cpu().numpy()
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
-            raise _not_finite(self.batches, self.epoch, self.first + int(bad[0]), float(losses[bad[0]]))
+            self._raise_not_finite(self.first + int(bad[0]), float(losses[bad[0]]))
         self.total += float(losses @ weights)
         self.weight += float(weights.sum())
         self.first, self.count = self.first + self.count, 0
 
+    def _raise_not_finite(self, step: int, loss: float) -> NoReturn:
+        where = (
+            f"The {self.name} became {loss} at epoch {self.epoch + 1}, step {step + 1} of {len(self.batches)}"
+        )
+        raise TrainingError(f"{where}: {_cause(self.batches, self.epoch, step)}")
 
-def _not_finite(batches: Batches, epoch: int, step: int, loss: float) -> TrainingError:
-    """Find the batch again from its cursor and say where the loss went wrong and why."""
+
+def _cause(batches: Batches, epoch: int, step: int) -> str:
+    """Find the batch again from its cursor and say why its loss is not finite, and what to do."""
     series, origin = batches.locate(epoch, step, step + 1)
     window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
     past = window.past if window.observed is None else window.past.masked_fill(~window.observed, 0.0)
-    largest = torch.maximum(past.abs().amax(dim=(1, 2)), target.abs().amax(dim=(1, 2)))  # (B,)
+    largest = torch.maximum(past.abs().flatten(1).amax(dim=1), target.abs().flatten(1).amax(dim=1))  # (B,)
     worst = int(largest.nan_to_num(nan=math.inf).argmax())
     name = batches.gather.table.names[series[worst]]
     row = int(origin[worst] - batches.gather.table.offsets[series[worst]])
-    where = f"The loss became {loss} at epoch {epoch + 1}, step {step + 1} of {len(batches)}"
     if not float(largest[worst]) < TOO_LARGE:
-        return TrainingError(
-            f"{where}: series {name!r} holds a value near row {row} that is too large to train on. "
+        return (
+            f"series {name!r} holds a value near row {row} that is too large to train on. "
             "Check that row, or rescale the series."
         )
-    return TrainingError(
-        f"{where}: the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
+    return (
+        f"the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
         f"(series {name!r}, window ending at row {row}). Lower learning_rate, or set clip_norm=1."
     )

@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from numbers import Integral, Real
 
+from timeseries.deeplearning.losses import POINT_LOSSES
+from timeseries.deeplearning.optimizers import OPTIMIZERS, SCHEDULES
 from timeseries.settings import TINY, Settings, setting, settings_class
 
 
@@ -21,9 +23,25 @@ class TrainingSettings(Settings):
         None, "Optimiser steps, at most, if that is fewer than the epochs take.", Integral, low=1
     )
     batch_size: int = setting(32, "Windows of one optimiser step.", Integral, low=1)
-    learning_rate: float = setting(1e-3, "Step size of the optimiser.", Real, low=TINY)
-    optimizer: str = setting("adam", "How gradients become steps.", str, choices=("adam",))
-    loss: str = setting("mse", "What training makes small.", str, choices=("mse", "pinball"))
+    learning_rate: float = setting(1e-3, "Step size of the optimiser, its peak in a cycle.", Real, low=TINY)
+    schedule: str = setting(
+        "constant",
+        "How the learning rate moves; one_cycle: up for 30 % of all planned steps, then down to almost 0.",
+        str,
+        choices=SCHEDULES,
+    )
+    optimizer: str = setting(
+        "adam", "How gradients become steps; sgd has momentum 0.9.", str, choices=tuple(OPTIMIZERS)
+    )
+    weight_decay: float = setting(
+        0.0, "Pull of the weights towards 0; decoupled with adamw, an L2 penalty else.", Real, low=0.0
+    )
+    loss: str = setting(
+        "mse",
+        "What training makes small; huber is quadratic up to 1 scaled unit and linear beyond.",
+        str,
+        choices=(*POINT_LOSSES, "pinball"),
+    )
     quantiles: tuple[float, ...] | None = setting(
         None, "Levels forecast with loss='pinball', 0.5 among them.", tuple
     )

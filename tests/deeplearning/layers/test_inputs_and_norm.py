@@ -59,7 +59,14 @@ def test_the_first_of_equally_good_epochs_is_the_best():
     calls = iter([3.0, 2.0, 2.0, 2.0, 2.0])
     trainer = Trainer(
         SimpleNamespace(
-            epochs=5, max_steps=None, learning_rate=1e-3, optimizer="adam", clip_norm=None, patience=2
+            epochs=5,
+            max_steps=None,
+            learning_rate=1e-3,
+            optimizer="adam",
+            weight_decay=0.0,
+            schedule="constant",
+            clip_norm=None,
+            patience=2,
         ),
         MSELoss(),
     )
