@@ -12,8 +12,9 @@ import time
 
 import pandas as pd
 
-from machine import data_folder, describe
-from timeseries import Backtest, DataNormalizer, Forecaster
+import sets
+from machine import describe
+from timeseries import Backtest, Forecaster
 
 TRAIN, VALIDATION, TEST, CONTEXT, HORIZON = 8640, 2880, 2880, 96, 24
 SHOWN = [1, 2, 3, 6, 12, 18, 24]
@@ -21,11 +22,7 @@ SHOWN = [1, 2, 3, 6, 12, 18, 24]
 
 def load() -> pd.DataFrame:
     """Return the scaled rows of the protocol."""
-    path = data_folder() / "ett" / "ETTh1.csv.gz"
-    frame = pd.read_csv(path, parse_dates=["date"]).iloc[: TRAIN + VALIDATION + TEST]
-    columns = frame.columns[1:]
-    scaled = DataNormalizer().fit(frame.loc[: TRAIN - 1, columns]).transform(frame[columns])
-    return pd.DataFrame({"ds": frame["date"]} | dict(zip(columns, scaled.T, strict=True)))
+    return sets.etth1()[0]
 
 
 def backtest(frame: pd.DataFrame, model: str, seed: int, settings: dict[str, object]) -> Backtest:

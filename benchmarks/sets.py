@@ -27,7 +27,7 @@ import pandas as pd
 from machine import data_folder
 from timeseries import DataNormalizer
 
-Part = Literal["validation", "test"]
+Part = Literal["train", "validation", "test"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,11 +42,12 @@ class Protocol:
     test: int  # rows of each series
     season: int  # rows
     scaled: bool  # z-scores instead of the units of the source
+    published: bool = False  # the rows are divided as in papers, whose networks never learn from validation
     step: int = 1  # rows between the origins that are scored
 
-    def windows(self, part: Part) -> int:
+    def windows(self, part: Part, step: int | None = None) -> int:
         """Return how many origins per series a part has; the targets of each lie within it."""
-        return (getattr(self, part) - self.horizon) // self.step + 1
+        return (getattr(self, part) - self.horizon) // (step or self.step) + 1
 
 
 Loaded = tuple[pd.DataFrame, Protocol]
@@ -123,6 +124,7 @@ def exchange_rate() -> Loaded:
         test=test,
         season=1,
         scaled=True,
+        published=True,
     )
     return _scaled(frame, pd.Series(range(len(frame))), train), protocol
 
@@ -149,13 +151,12 @@ SETS: dict[str, Callable[[], Loaded]] = {
 
 
 def up_to(part: Part, table: pd.DataFrame, protocol: Protocol) -> pd.DataFrame:
-    """Return the rows up to the end of a part: those before it are for fitting, its own for scoring."""
-    if part == "test":
-        return table
-    if "unique_id" in table:
-        ahead = table.groupby("unique_id", sort=False).cumcount(ascending=False)  # rows after this one
-        return table[ahead >= protocol.test]
-    return table.iloc[: -protocol.test]
+    """Return the rows of each series up to the end of a part."""
+    after = {"train": protocol.validation + protocol.test, "validation": protocol.test, "test": 0}[part]
+    if "unique_id" not in table:
+        return table.iloc[: len(table) - after]
+    ahead = table.groupby("unique_id", sort=False).cumcount(ascending=False)  # rows after this one
+    return table[ahead >= after]
 
 
 def _ett(name: str) -> Loaded:
@@ -168,6 +169,7 @@ def _ett(name: str) -> Loaded:
         test=2880,
         season=24,
         scaled=True,
+        published=True,
     )
     frame = pd.read_csv(data_folder() / "ett" / f"{name}.csv.gz", parse_dates=["date"]).iloc[:14400]
     return _scaled(frame.drop(columns="date"), frame["date"], 8640), protocol

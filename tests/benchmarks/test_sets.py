@@ -115,12 +115,14 @@ def test_dow_has_27_stocks_and_an_r2_near_1_for_the_price_of_the_day_before():
 
 
 @pytest.mark.parametrize("name", sets.SETS)
-def test_the_rows_up_to_validation_are_the_table_without_its_test_rows(name):
+@pytest.mark.parametrize("part", ["train", "validation", "test"])
+def test_the_rows_up_to_a_part_are_those_of_every_series_without_the_later_parts(name, part):
     table, protocol = sets.SETS[name]()
-    assert sets.up_to("test", table, protocol) is table
-    cut = sets.up_to("validation", table, protocol)
+    later = {"train": protocol.validation + protocol.test, "validation": protocol.test, "test": 0}[part]
+    cut = sets.up_to(part, table, protocol)
     if name == "m4_hourly":
-        pieces = [rows[:-48] for _, rows in table.groupby("unique_id", sort=False)]
+        pieces = [rows[: len(rows) - later] for _, rows in table.groupby("unique_id", sort=False)]
         pd.testing.assert_frame_equal(cut, pd.concat(pieces))
     else:
-        pd.testing.assert_frame_equal(cut, table[: len(table) - protocol.test])
+        pd.testing.assert_frame_equal(cut, table[: len(table) - later])
+    assert part != "train" or protocol.train in (None, len(cut))
