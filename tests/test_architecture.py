@@ -16,7 +16,7 @@ SOURCE = ROOT / "src"
 LAYERS = [  # a module may import from the lines above its own, and from its own package
     ["timeseries", "timeseries.errors"],
     ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.datasets"],
-    ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines"],
+    ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
     ["timeseries.steps"],
     ["timeseries.frequency"],
     ["timeseries.tables"],
