@@ -2,7 +2,7 @@
 
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
@@ -11,12 +11,13 @@ from timeseries.errors import SettingError, unknown_name
 
 Class = TypeVar("Class", bound=type)
 TINY = 1e-12  # the smallest positive number that makes sense for a rate or a norm
-EXPECTED: dict[type, str] = {
+EXPECTED: dict[Any, str] = {
     Integral: "a whole number",
     Real: "a number",
     str: "a name",
     tuple: "a sequence of numbers",
     bool: "True or False",
+    Callable: "a class or function",
 }
 
 
@@ -24,7 +25,7 @@ class Rule(NamedTuple):
     """What values a setting may take, and the sentence that explains it."""
 
     help: str
-    kind: type
+    kind: Any
     low: float | None
     high: float | None
     choices: tuple[str, ...]
@@ -58,7 +59,7 @@ class Rule(NamedTuple):
 def setting(
     default: Any,
     help: str,
-    kind: type,
+    kind: Any,
     *,
     low: float | None = None,
     high: float | None = None,

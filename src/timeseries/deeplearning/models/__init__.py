@@ -1,6 +1,10 @@
-"""Every model of the library, by name. Add yours here: this table is the registry."""
+"""Every model of the library, by name. Add yours here: this table is the registry.
+
+`CustomModel` is not in it: it is a model only together with the network that its caller brings.
+"""
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.custom import CustomModel
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
@@ -9,7 +13,7 @@ from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.errors import unknown_name
 
-__all__ = ["MODELS", "WindowRegressor", "model_class"]
+__all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
     "dlinear": DLinearModel,
@@ -23,6 +27,8 @@ MODELS: dict[str, type[WindowRegressor]] = {
 
 def model_class(name: str) -> type[WindowRegressor]:
     """Return the model of that name, or say which names there are."""
+    if name == CustomModel.name:
+        return CustomModel
     if name not in MODELS:
         raise unknown_name("model", name, MODELS)
     return MODELS[name]

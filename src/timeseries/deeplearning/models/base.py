@@ -1,7 +1,7 @@
 """What all array estimators share: rows in, rows out, the scikit-learn way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from os import PathLike
@@ -51,6 +51,11 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+    @property
+    def title(self) -> str:
+        """The name that tables and pictures show."""
+        return self.name
 
     @property
     def train_history(self) -> list[EpochRecord]:
@@ -188,7 +193,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         manifest: dict[str, Any] = {
             "kind": "estimator",
             "model": self.name,
-            "settings": self.settings(),
+            "settings": self.stored_settings(),
             "sizes": asdict(self.sizes_),
             "history": self.history_,
             "one_target": self.one_target_,
@@ -198,14 +203,23 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         arrays |= {"scaling.center": self.center_, "scaling.scale": self.scale_}
         artifact.write(path, artifact.Artifact(manifest, arrays))
 
-    def _load(self, path: str | PathLike[str]) -> Self:
+    def stored_settings(self) -> dict[str, Any]:
+        """Return every setting as a file can hold it."""
+        return self.settings()
+
+    @classmethod
+    def restored_settings(cls, stored: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the settings that ``stored_settings`` gave; ``networks`` holds the caller's own by name."""
+        return stored
+
+    def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
         cls: Any = type(self)
         loaded = cls.__new__(cls)
-        loaded._unpack(path)  # a refusal half-way leaves this object as it was
+        loaded._unpack(path, networks)  # a refusal half-way leaves this object as it was
         self.__dict__ = loaded.__dict__
         return self
 
-    def _unpack(self, path: str | PathLike[str]) -> None:
+    def _unpack(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> None:
         stored = artifact.read(path)
         manifest: Any = stored.manifest
         arrays = stored.tensors
@@ -215,7 +229,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 f"but {type(self).__name__}.load reads an estimator {self.name!r}."
             )
         try:
-            self.__init__(**manifest["settings"])  # type: ignore[misc]
+            self.__init__(**self.restored_settings(manifest["settings"], networks))  # type: ignore[misc]
             self.check_settings()
             self.sizes_ = Sizes(**manifest["sizes"])
             self.network_ = unpack_network(self, self.sizes_, arrays)
