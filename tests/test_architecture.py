@@ -24,7 +24,9 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.answers", "timeseries.backtesting"],
     ["timeseries.plotting"],
     ["timeseries.deeplearning"],
-    ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.history"],
+    ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
+    ["timeseries.deeplearning.history"],
+    ["timeseries.deeplearning.progress"],
     [
         "timeseries.deeplearning.losses",
         "timeseries.deeplearning.optimizers",

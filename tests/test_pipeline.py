@@ -177,9 +177,9 @@ def spied_fit(monkeypatch, frame, **options):
     calls = []
     real = fitted.fit_network
 
-    def spy(model, gather, train, validation=None, on_epoch=None):
+    def spy(model, gather, train, validation=None, reporter=None):
         calls.append((model, gather, train, validation))
-        return real(model, gather, train, validation, on_epoch)
+        return real(model, gather, train, validation, reporter)
 
     monkeypatch.setattr(fitted, "fit_network", spy)
     f = make(max_steps=None, epochs=3, learning_rate=1e-4).fit(frame, **options)

@@ -1,7 +1,7 @@
 """What fitting a panel leaves behind: enough to forecast, and to be written to a file and read back."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from typing import Any, cast
@@ -12,7 +12,7 @@ from sklearn.base import clone
 from timeseries.deeplearning.artifact import Artifact
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord, Report
+from timeseries.deeplearning.history import EpochRecord, Reporter
 from timeseries.deeplearning.models import WindowRegressor, model_class
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
@@ -45,7 +45,7 @@ class FittedForecaster:
     @property
     def name(self) -> str:
         """Return the model's name."""
-        return self.model.name
+        return self.model.title
 
     @property
     def levels(self) -> tuple[float, ...] | None:
@@ -103,6 +103,14 @@ class FittedForecaster:
         return Scaling(cast("Affine", merged[0]), merged[1])
 
 
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended training; ``fitted`` is the best there was."""
+
+    def __init__(self, fitted: FittedForecaster) -> None:
+        super().__init__("Training was interrupted.")
+        self.fitted = fitted
+
+
 def _choose(fitted: Ints) -> Callable[[Floats, Floats], Floats]:
     """Return a function that takes rows of ``theirs`` where a series was fitted, else of ``mine``."""
     return lambda mine, theirs: np.where((fitted >= 0)[:, None], theirs[fitted], mine)
@@ -114,12 +122,19 @@ def fit_model(
     val_size: int | None = None,
     *,
     keep_validation: bool = False,
-    on_epoch: Report | None = None,
+    reporter: Reporter | None = None,
 ) -> FittedForecaster:
     """Fit a model to every window of a panel.
 
     The last ``val_size`` rows of each series choose the number of epochs; unless ``keep_validation``, the
-    network is then fitted again on all rows for that number, since the newest rows matter most.
+    network is then fitted again on all rows for that number, since the newest rows matter most. A one-cycle
+    schedule is planned anew for these steps, so that the refit ends at its smallest rate although the first
+    run may have stopped far from its own; ``max_seconds`` bounds the first run alone.
+
+    Raises
+    ------
+    TrainingInterrupted
+        After Ctrl-C, with the best network so far: that of the first run, until the refit is complete.
     """
     lengths = panel.lengths  # (S,)
     _refuse_short(panel, model.horizon)
@@ -134,15 +149,8 @@ def fit_model(
     validation = None
     if (train_rows < lengths).any():
         validation = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
-    network, history = fit_network(model, gather, train, validation, on_epoch)
-    if validation is not None and not keep_validation:
-        best = min(history, key=lambda record: cast("float", record["val_loss"]))
-        steps = sum(record["steps"] for record in history[: best["epoch"] + 1])
-        final = clone(model).set_params(epochs=best["epoch"] + 1, max_steps=steps, patience=None)
-        scaling = fit_scaling(table, lengths)
-        gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-        network, _ = fit_network(final, gather, _training_windows(panel, lengths, model))
-    return FittedForecaster(
+    network, history, interrupted = fit_network(model, gather, train, validation, reporter)
+    fitted = FittedForecaster(
         model=model,
         network=network,
         sizes=sizes_for(model, table),
@@ -151,6 +159,32 @@ def fit_model(
         tail=panel.tail(model.sequence_length),
         history=history,
     )
+    if interrupted:
+        raise TrainingInterrupted(fitted)
+    if validation is None or keep_validation:
+        return fitted
+    scaling = fit_scaling(table, lengths)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    network = _refit(fitted, gather, _training_windows(panel, lengths, model), reporter)
+    return replace(fitted, network=network, scaling=scaling)
+
+
+def _refit(
+    fitted: FittedForecaster, gather: ResidentGather, train: WindowIndex, reporter: Reporter | None
+) -> ForecastNetwork:
+    """Fit the model's network again, for the steps that led to the best epoch of the first run."""
+    best = min(fitted.history, key=lambda record: cast("float", record["val_loss"]))
+    steps = sum(record["steps"] for record in fitted.history[: best["epoch"] + 1])
+    chosen = {"epochs": best["epoch"] + 1, "max_steps": steps, "max_seconds": None, "patience": None}
+    try:
+        network, _, interrupted = fit_network(
+            clone(fitted.model).set_params(**chosen), gather, train, None, reporter
+        )
+    except KeyboardInterrupt:  # before its first step
+        interrupted = True
+    if interrupted:
+        raise TrainingInterrupted(fitted)
+    return network
 
 
 def series_table(panel: Panel, static_scaling: Affine) -> SeriesTable:
@@ -279,7 +313,7 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
     manifest = {
         "kind": "forecaster",
         "model": fitted.model.name,
-        "settings": fitted.model.settings(),
+        "settings": fitted.model.stored_settings(),
         "sizes": asdict(fitted.sizes),
         "layout": asdict(tail.layout),
         "frequency": tail.frequency.step,
@@ -304,7 +338,7 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
     return Artifact(_as_json(manifest), arrays)
 
 
-def unpack(stored: Artifact, path: str | PathLike[str]) -> FittedForecaster:
+def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, Any]) -> FittedForecaster:
     """Rebuild a fitted forecaster from an artifact."""
     manifest: Any = stored.manifest
     if manifest.get("kind") != "forecaster":
@@ -313,7 +347,8 @@ def unpack(stored: Artifact, path: str | PathLike[str]) -> FittedForecaster:
             "Load it with its own class, such as LSTMModel.load(path)."
         )
     try:
-        model = model_class(manifest["model"])(**manifest["settings"])
+        made = model_class(manifest["model"])
+        model = made(**made.restored_settings(manifest["settings"], networks))
         model.check_settings()
         sizes, layout = Sizes(**manifest["sizes"]), TableLayout(**manifest["layout"])
         network = unpack_network(model, sizes, stored.tensors)

@@ -1,6 +1,7 @@
 """Tables in, forecasts out: fit, predict, backtest, save, load."""
 
 import sys
+from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
 from pathlib import Path
@@ -13,12 +14,13 @@ from sklearn.base import clone
 from timeseries import backtesting
 from timeseries.answers import answer_frame
 from timeseries.deeplearning import artifact
-from timeseries.deeplearning.history import EpochRecord, print_progress
+from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import MODELS, WindowRegressor, model_class
+from timeseries.deeplearning.progress import progress_line
 from timeseries.deeplearning.recipes import RECIPES
 from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
-from timeseries.fitted import FittedForecaster, fit_model, pack, unpack
+from timeseries.fitted import FittedForecaster, TrainingInterrupted, fit_model, pack, unpack
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
 from timeseries.splits import Origins
@@ -92,8 +94,8 @@ class Forecaster:
             Keep the network of the best epoch, which never learned from the validation rows. By default the
             network is then fitted again on all rows, for the chosen number of epochs.
         verbose : bool
-            Say what was found in the table, and every other second how far training is, to the standard
-            error stream.
+            Say what was found in the table to the standard error stream, and on one line how far training
+            is, if that stream is a terminal.
 
         Returns
         -------
@@ -105,11 +107,19 @@ class Forecaster:
             When the table has a fault; it says which series, column, row and time, and the fix.
         SettingError
             When settings make no sense; all problems at once.
+        KeyboardInterrupt
+            After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
         panel = read_panel(df, self.layout, verbose=verbose)
         model = self._model_for(panel)
-        on_epoch = print_progress(seconds=2.0) if verbose else None
-        self.fitted_ = fit_model(model, panel, val_size, keep_validation=keep_validation, on_epoch=on_epoch)
+        reporter = progress_line() if verbose else None
+        try:
+            self.fitted_ = fit_model(
+                model, panel, val_size, keep_validation=keep_validation, reporter=reporter
+            )
+        except TrainingInterrupted as interrupted:
+            self.fitted_ = interrupted.fitted
+            raise
         return self
 
     @property
@@ -186,8 +196,8 @@ class Forecaster:
 
         def fit(past: Panel) -> FittedForecaster:
             model = self._model_for(past)
-            on_epoch = print_progress(seconds=2.0) if verbose else None
-            return fit_model(model, past, val_size, keep_validation=keep_validation, on_epoch=on_epoch)
+            reporter = progress_line() if verbose else None
+            return fit_model(model, past, val_size, keep_validation=keep_validation, reporter=reporter)
 
         return backtesting.backtest(
             fit,
@@ -212,8 +222,8 @@ class Forecaster:
         """
         artifact.write(path, pack(self._fitted, history=history))
 
-    def _load(self, path: str | PathLike[str]) -> Self:
-        self.fitted_ = unpack(artifact.read(path), path)
+    def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
+        self.fitted_ = unpack(artifact.read(path), path, networks)
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
         self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, clone(model)
         return self

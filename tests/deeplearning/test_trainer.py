@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
+from timeseries.deeplearning.history import Reporter
 from timeseries.deeplearning.losses import HuberLoss, MSELoss
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
+from timeseries.deeplearning.plan import Pace
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import TrainingError
@@ -53,6 +55,7 @@ def settings(**changes):
     defaults = {
         "epochs": 3,
         "max_steps": None,
+        "max_seconds": None,
         "learning_rate": 1e-2,
         "schedule": "constant",
         "optimizer": "adam",
@@ -129,14 +132,14 @@ def test_looking_at_validation_changes_nothing_but_which_weights_stay():
         histories.append(
             Trainer(settings(), MSELoss()).fit(make_network(), make_batches(make_values()), validation)
         )
-    assert [r["train_loss"] for r in histories[0]] == [r["train_loss"] for r in histories[1]]
+    assert [r["train_loss"] for r in histories[0].history] == [r["train_loss"] for r in histories[1].history]
 
 
 def test_the_weights_of_the_best_epoch_are_put_back_and_patience_ends_the_run():
     train, validation = make_batches(make_values()), make_batches(make_values(60) ** 2, seed=None)
     network = make_network()
     trainer = Trainer(settings(epochs=60, learning_rate=0.05, patience=3, clip_norm=None), MSELoss())
-    history = trainer.fit(network, train, validation)
+    history = trainer.fit(network, train, validation).history
     losses = [record["val_loss"] for record in history]
     best = int(np.argmin(losses))
     assert len(history) < 60
@@ -165,10 +168,192 @@ def test_a_filled_last_batch_learns_from_its_own_windows_only():
 
 
 def test_max_steps_ends_the_run_within_an_epoch():
-    history = Trainer(settings(epochs=9, max_steps=10), MSELoss()).fit(
+    training = Trainer(settings(epochs=9, max_steps=10), MSELoss()).fit(
         make_network(), make_batches(make_values())
     )
-    assert [record["steps"] for record in history] == [4, 4, 2]
+    assert [record["steps"] for record in training.history] == [4, 4, 2]
+
+
+class Interrupt(Reporter):
+    """Presses Ctrl-C when the given epoch was reported, or the given step was taken."""
+
+    def __init__(self, epoch=None, step=None):
+        self.at, self.steps, self.ended = (epoch, step), 0, 0
+
+    def step(self):
+        self.steps += 1
+        if self.steps == self.at[1]:
+            raise KeyboardInterrupt
+
+    def epoch(self, record):
+        if record["epoch"] == self.at[0]:
+            raise KeyboardInterrupt
+
+    def end(self):
+        self.ended += 1
+
+
+def trained(changes, *, validation=True, reporter=None):
+    """Return weights and training of a network on 4 steps an epoch, dropout and all."""
+    network = make_network()
+    watch = make_batches(make_values(60) ** 2, seed=None) if validation else None
+    torch.manual_seed(1)
+    training = Trainer(settings(**changes), MSELoss(), reporter).fit(
+        network, make_batches(make_values()), watch
+    )
+    return [p.detach() for p in network.parameters()], training
+
+
+def same(ours, theirs):
+    return all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.mark.parametrize("when", [{"epoch": 3}, {"step": 17}, {"step": 19}])
+def test_ctrl_c_leaves_the_best_weights_of_the_epochs_that_were_compared(when):
+    reporter = Interrupt(**when)
+    weights, training = trained({"epochs": 9, "learning_rate": 0.05}, reporter=reporter)
+    expected, whole = trained({"epochs": 4, "learning_rate": 0.05})  # 16 steps
+    assert training.interrupted
+    assert not whole.interrupted
+    assert losses_of(training) == losses_of(whole)
+    assert same(weights, expected)
+    assert reporter.ended == 1
+
+
+def losses_of(training):
+    return [(r["epoch"], r["steps"], r["train_loss"], r["val_loss"]) for r in training.history]
+
+
+@pytest.mark.parametrize(
+    ("when", "steps"), [({"epoch": 1}, [4, 4]), ({"step": 10}, [4, 4, 2]), ({"step": 1}, [1])]
+)
+def test_ctrl_c_without_validation_keeps_the_steps_that_were_taken(when, steps):
+    weights, training = trained({}, validation=False, reporter=Interrupt(**when))
+    expected, _ = trained({"max_steps": sum(steps)}, validation=False)
+    assert training.interrupted
+    assert [record["steps"] for record in training.history] == steps
+    assert same(weights, expected)
+
+
+def test_ctrl_c_before_the_first_validation_keeps_the_steps_that_were_taken():
+    weights, training = trained({}, reporter=Interrupt(step=3))
+    expected, _ = trained({"max_steps": 3}, validation=False)
+    assert losses_of(training)[0][:2] == (0, 3)
+    assert training.history[0]["val_loss"] is None
+    assert same(weights, expected)
+
+
+def test_ctrl_c_before_the_first_step_is_the_callers():
+    class Early(Interrupt):
+        def begin(self, plan):
+            raise KeyboardInterrupt
+
+    reporter = Early()
+    with pytest.raises(KeyboardInterrupt):
+        trained({}, reporter=reporter)
+    assert reporter.ended == 1
+
+
+class Curious(Reporter):
+    """Wants to know how long it will take."""
+
+    wants_estimate = True
+
+    def begin(self, plan):
+        self.plan = plan
+
+
+@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
+@pytest.mark.parametrize("max_steps", [None, 2])
+def test_the_estimate_leaves_no_trace_in_the_result(schedule, max_steps):
+    changes, reporter = {"schedule": schedule, "max_steps": max_steps}, Curious()
+    weights, training = trained(changes, reporter=reporter)
+    expected, plain = trained(changes)
+    roomy, budgeted = trained(changes | {"max_seconds": 1e6})
+    assert same(weights, expected)
+    assert same(roomy, expected)
+    assert losses_of(training) == losses_of(plain) == losses_of(budgeted)
+    assert (reporter.plan.steps, reporter.plan.epochs) == ((12, [4] * 3) if max_steps is None else (2, [2]))
+    assert reporter.plan.pace.step > 0
+    assert reporter.plan.pace.validation > 0
+
+
+def test_a_training_fault_ends_the_report_too():
+    reporter = Interrupt()
+    with pytest.raises(TrainingError):
+        trained({"learning_rate": 1e30, "clip_norm": None}, reporter=reporter)
+    assert reporter.ended == 1
+
+
+class Clock:
+    """A clock that moves when a batch is trained on or validated, and then by as much as it is told."""
+
+    def __init__(self, monkeypatch, train, validation=0.0):
+        self.now, self.train, self.validation = 0.0, train, validation
+        monkeypatch.setattr("timeseries.deeplearning.trainer.time.perf_counter", lambda: self.now)
+
+    def move(self, network):
+        self.now += self.train if network.training else self.validation
+
+
+def timed(monkeypatch, changes, *, train=1.0, validation=0.0, slower=1.0):
+    """Train 64 windows in batches of 16 while a step takes ``train`` seconds; after the trial, ``slower``."""
+    clock = Clock(monkeypatch, train, validation)
+
+    class Slower(Reporter):
+        def begin(self, plan):
+            clock.train *= slower
+            self.plan = plan
+
+    network, reporter = make_network(), Slower()
+    hook = network.register_forward_pre_hook(lambda module, _: clock.move(module))
+    torch.manual_seed(1)
+    watch = make_batches(make_values(60) ** 2, seed=None) if validation else None
+    training = Trainer(settings(**changes), MSELoss(), reporter).fit(
+        network, make_batches(make_values()), watch
+    )
+    hook.remove()
+    return [p.detach() for p in network.parameters()], training, reporter.plan, clock.now
+
+
+def test_a_time_budget_plans_the_steps_that_fit_so_that_a_cycle_ends(monkeypatch):
+    """A trial ends after 5 % of 100 s: 6 steps of 1 s. Of the 90 s to plan for, 84 are left."""
+    changes = {"epochs": 60, "schedule": "one_cycle"}
+    weights, training, plan, seconds = timed(monkeypatch, changes | {"max_seconds": 100.0})
+    assert plan.steps == 84
+    assert seconds == 90.0
+    monkeypatch.undo()
+    expected, whole = trained(changes | {"max_steps": 84}, validation=False)
+    assert losses_of(training) == losses_of(whole)  # it can be run again without a clock
+    assert same(weights, expected)
+
+
+def test_a_time_budget_counts_validation(monkeypatch):
+    """Trials: 6 steps of 1 s and 3 of 2 s; a validation of 4 takes 8 s, an epoch 12 s; 78 s left."""
+    _, training, plan, seconds = timed(
+        monkeypatch, {"epochs": 60, "max_seconds": 100.0}, train=1.0, validation=2.0
+    )
+    assert plan.pace == Pace(step=1.0, validation=8.0)
+    assert plan.epochs == [4] * 6  # 72 s; no step and its validation fit into the other 6
+    assert len(training.history) == 6
+    assert seconds == 6 + 6 + 72
+
+
+def test_a_step_that_becomes_slow_meets_the_deadline_and_validation_still_follows(monkeypatch):
+    _, training, plan, seconds = timed(
+        monkeypatch, {"epochs": 60, "max_seconds": 100.0}, train=1.0, validation=2.0, slower=15.0
+    )
+    assert plan.epochs == [4] * 6
+    assert [record["steps"] for record in training.history] == [4, 1]  # 12 + 60 + 8 + 15 is past 92
+    assert seconds == 103.0
+    assert all(record["val_loss"] is not None for record in training.history)
+    assert not training.interrupted
+
+
+def test_a_budget_too_short_for_anything_takes_one_step(monkeypatch):
+    _, training, plan, _ = timed(monkeypatch, {"max_seconds": 0.5})
+    assert plan.steps == 1
+    assert [record["steps"] for record in training.history] == [1]
 
 
 def test_missing_targets_do_not_count():
@@ -237,3 +422,30 @@ def test_a_value_too_large_to_train_on_is_named():
     values[20] = 1e30
     with pytest.raises(TrainingError, match=r"series 'demand' holds a value near row \d+ .*too large"):
         Trainer(settings(), MSELoss()).fit(make_network(), make_batches(values))
+
+
+def test_the_first_of_equally_good_epochs_is_the_best(monkeypatch):
+    """patience counts from the first epoch with the lowest loss: an equal one is no progress."""
+    losses = iter([3.0, 2.0, 2.0, 2.0, 2.0])
+    trainer, batches = Trainer(settings(epochs=5, patience=2), MSELoss()), make_batches(make_values())
+    monkeypatch.setattr(trainer, "evaluate", lambda *_: next(losses))
+    assert len(trainer.fit(make_network(), batches, batches).history) == 4
+
+
+def test_every_position_is_trained_on_when_the_batches_say_so():
+    """One update equals the one by hand on the loss over all positions."""
+    batches = make_batches(make_values())
+    everywhere = Batches(batches.gather, batches.index, 64, 0, position_stride=1)
+    network, theirs = make_network(dropout=0.0), make_network(dropout=0.0)
+    Trainer(settings(epochs=1), MSELoss()).fit(network, everywhere)
+    (batch,) = everywhere.epoch(0)
+    forecast = torch.stack(  # position by position, from the window cut there
+        [theirs(batch.window._replace(past=batch.window.past[:, : t + 1])) for t in range(T)], dim=1
+    ).squeeze(-1)
+    loss = nn.functional.mse_loss(forecast, batch.target)
+    optimizer = adam(theirs.parameters())
+    loss.backward()
+    nn.utils.clip_grad_norm_(theirs.parameters(), 0.05)
+    optimizer.step()
+    for ours, expected in zip(network.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)

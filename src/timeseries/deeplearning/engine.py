@@ -1,13 +1,13 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord, Report
+from timeseries.deeplearning.history import EpochRecord, Reporter
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
@@ -103,24 +103,32 @@ def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, F
     return segment_statistics(leading, kept)
 
 
+class Trained(NamedTuple):
+    """A fitted network, what happened in each epoch, and whether Ctrl-C ended its training."""
+
+    network: ForecastNetwork
+    history: list[EpochRecord]
+    interrupted: bool
+
+
 def fit_network(
     model: Model,
     gather: ResidentGather,
     train: WindowIndex,
     validation: WindowIndex | None = None,
-    on_epoch: Report | None = None,
-) -> tuple[ForecastNetwork, list[EpochRecord]]:
+    reporter: Reporter | None = None,
+) -> Trained:
     """Build the model's network and train it on the windows of ``train``."""
     loss = make_loss(model.loss, model.quantiles)
     with seeded(model.seed, model.device):
         network = build(model, sizes_for(model, gather.table)).to(model.device)
         stride = network.position_stride if model.every_position else None
-        history = Trainer(model, loss, on_epoch).fit(
+        training = Trainer(model, loss, reporter).fit(
             network,
             Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
             None if validation is None else Batches(gather, validation, FORECAST_BATCH),
         )
-    return network.eval(), history
+    return Trained(network.eval(), *training)
 
 
 def forecast(

@@ -1,9 +1,8 @@
-"""What happened in each epoch, as plain data."""
+"""What happened in each epoch, as plain data, and who is told while it happens."""
 
-import sys
-import time
-from collections.abc import Callable
 from typing import TypedDict
+
+from timeseries.deeplearning.plan import Plan
 
 
 class EpochRecord(TypedDict):
@@ -16,28 +15,20 @@ class EpochRecord(TypedDict):
     seconds: float
 
 
-Report = Callable[[EpochRecord, int], None]  # an epoch, and how many there are at most
+class Reporter:
+    """Told how training goes; this one keeps silent, those that speak derive from it."""
 
+    wants_estimate = False
+    """Whether a few steps are taken on a copy before training, to know how long all will take."""
 
-def progress_line(record: EpochRecord, epochs: int) -> str:
-    """Return one line for people: the epoch, its losses, and what is left at this pace."""
-    left = record["seconds"] * (epochs - record["epoch"] - 1)
-    validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:.4f}"
-    return (
-        f"epoch {record['epoch'] + 1}/{epochs}  train_loss {record['train_loss']:.4f}{validation}"
-        f"  {record['seconds']:.1f} s, at most {left:.0f} s left"
-    )
+    def begin(self, plan: Plan) -> None:
+        """Hear what is planned, before the first step."""
 
+    def step(self) -> None:
+        """Hear that one more step was taken."""
 
-def print_progress(seconds: float = 0.0) -> Report:
-    """Return a reporter that prints to the standard error stream, at most one line in so many seconds."""
-    next_line = 0.0
+    def epoch(self, record: EpochRecord) -> None:
+        """Hear how an epoch went."""
 
-    def report(record: EpochRecord, epochs: int) -> None:
-        nonlocal next_line
-        now = time.monotonic()
-        if now >= next_line or record["epoch"] + 1 == epochs:
-            next_line = now + seconds
-            print(progress_line(record, epochs), file=sys.stderr, flush=True)  # noqa: T201
-
-    return report
+    def end(self) -> None:
+        """Hear that training ended, by whatever cause."""

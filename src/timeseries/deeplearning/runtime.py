@@ -22,9 +22,22 @@ def check_device(device: str) -> None:
 
 
 @contextmanager
-def seeded(seed: int, device: str) -> Iterator[None]:
-    """Draw from a stream of random numbers of its own, and restore the caller's afterwards."""
+def forked(device: str) -> Iterator[None]:
+    """Let what runs inside draw random numbers without a trace: the stream goes on as if it had not."""
     devices = [torch.cuda.current_device()] if device == "cuda" else []
     with torch.random.fork_rng(devices=devices):
+        yield
+
+
+@contextmanager
+def seeded(seed: int, device: str) -> Iterator[None]:
+    """Draw from a stream of random numbers of its own, and restore the caller's afterwards."""
+    with forked(device):
         torch.manual_seed(seed)
         yield
+
+
+def wait_for(device: torch.device) -> None:
+    """Return when the device has done all it was told to."""
+    if device.type != "cpu":
+        torch.accelerator.synchronize(device)

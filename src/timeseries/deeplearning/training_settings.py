@@ -22,6 +22,12 @@ class TrainingSettings(Settings):
     max_steps: int | None = setting(
         None, "Optimiser steps, at most, if that is fewer than the epochs take.", Integral, low=1
     )
+    max_seconds: float | None = setting(
+        None,
+        "Seconds that training may take, beside a final refit; fewer steps are planned if it is too short.",
+        Real,
+        low=TINY,
+    )
     batch_size: int = setting(32, "Windows of one optimiser step.", Integral, low=1)
     learning_rate: float = setting(1e-3, "Step size of the optimiser, its peak in a cycle.", Real, low=TINY)
     schedule: str = setting(

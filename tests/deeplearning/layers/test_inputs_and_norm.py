@@ -1,16 +1,12 @@
 """Layers against arithmetic by hand."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
 
 from timeseries.deeplearning.layers.inputs import WindowInputs
 from timeseries.deeplearning.layers.instance_norm import scale_window, unscale_forecast, window_scale
-from timeseries.deeplearning.losses import MSELoss
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
-from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes, Window
 
 
@@ -52,24 +48,3 @@ def test_nlinear_starts_from_the_last_value_of_each_target(autoregressive):
     expected = ((past - last).flatten(1) @ weight.T + bias).view(5, 2, 2)
     expected = expected + (last[:, :, :2] if autoregressive else 0.0)
     torch.testing.assert_close(network(Window(past))[..., 0], expected)
-
-
-def test_the_first_of_equally_good_epochs_is_the_best():
-    """patience counts from the first epoch with the lowest loss: an equal one is no progress."""
-    calls = iter([3.0, 2.0, 2.0, 2.0, 2.0])
-    trainer = Trainer(
-        SimpleNamespace(
-            epochs=5,
-            max_steps=None,
-            learning_rate=1e-3,
-            optimizer="adam",
-            weight_decay=0.0,
-            schedule="constant",
-            clip_norm=None,
-            patience=2,
-        ),
-        MSELoss(),
-    )
-    trainer._epoch = lambda *a: 1.0
-    trainer.evaluate = lambda *a: next(calls)
-    assert len(trainer.fit(torch.nn.Linear(1, 1), [0], [0])) == 4

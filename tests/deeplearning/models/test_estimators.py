@@ -68,7 +68,7 @@ def test_the_promised_usage_in_its_basic_form(name, tmp_path, capsys):
     config = {"sequence_length": 6, "epochs": 3, "batch_size": 16}
     model = MODELS[name](config=config)
     model.fit(X_train, y[:60], validation_split=0.1, verbose=True)
-    assert capsys.readouterr().err.count("val_loss") == 3
+    assert capsys.readouterr().err == ""  # no terminal, no progress
     predictions = model.predict(X_test)
     assert predictions.shape == y[60:].shape
     np.testing.assert_array_equal(model.predict(X_test, steps=1), predictions)

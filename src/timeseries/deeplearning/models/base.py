@@ -17,10 +17,11 @@ from sklearn.utils.validation import check_consistent_length, check_is_fitted, v
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord, print_progress
+from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
+from timeseries.deeplearning.progress import progress_line
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import ArtifactError, DataError, SettingError
@@ -77,7 +78,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         validation_split : float
             The share of the last rows that only watch: the weights of the epoch that does best on them stay.
         verbose : bool
-            Print one line per epoch.
+            Show on one line how far training is, if the standard error stream is a terminal.
 
         Returns
         -------
@@ -105,16 +106,18 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         table = _table(rows, targets)
         scaling = fit_scaling(table, np.array([train_rows]))
         gather = self._gather(table, scaling)
-        self.network_, self.history_ = fit_network(
+        self.network_, self.history_, interrupted = fit_network(
             self,
             gather,
             train=_windows(0, train_rows, self.horizon),
             validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
-            on_epoch=print_progress() if verbose else None,
+            reporter=progress_line() if verbose else None,
         )
         self.sizes_ = sizes_for(self, table)
         self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
         self.one_target_ = np.ndim(y) == 1
+        if interrupted:
+            raise KeyboardInterrupt
         return self
 
     def predict(self, X: npt.ArrayLike, *, steps: int | None = None) -> Floats:

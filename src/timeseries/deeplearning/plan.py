@@ -1,0 +1,53 @@
+"""How many steps a training takes, and how long: planned before the first one."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+
+@dataclass(frozen=True)
+class Pace:
+    """Seconds of one optimiser step, and of one validation."""
+
+    step: float
+    validation: float = 0.0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """So many steps in epochs of ``full`` steps each; the last epoch may be shorter.
+
+    Every epoch ends with a validation. The pace is None where nobody measured it.
+
+    Examples
+    --------
+    >>> plan = Plan(full=4, steps=10, pace=Pace(step=0.5, validation=1.0))
+    >>> plan.epochs, plan.seconds
+    ([4, 4, 2], 8.0)
+    >>> plan.within(seconds=6.0).epochs
+    [4, 4]
+    """
+
+    full: int
+    steps: int
+    pace: Pace | None = None
+
+    @property
+    def epochs(self) -> list[int]:
+        """Return the steps of each epoch."""
+        whole, rest = divmod(self.steps, self.full)
+        return [self.full] * whole + [rest] * (rest > 0)
+
+    @property
+    def seconds(self) -> float | None:
+        """Return how long all steps and validations take, None when the pace is unknown."""
+        if self.pace is None:
+            return None
+        return self.steps * self.pace.step + len(self.epochs) * self.pace.validation
+
+    def within(self, seconds: float) -> Self:
+        """Return the longest part of this plan that fits into so many seconds, at least one step."""
+        if self.pace is None:
+            raise ValueError("A plan without a pace does not know what fits.")
+        whole, rest = divmod(seconds, self.full * self.pace.step + self.pace.validation)
+        begun = max(0, int((rest - self.pace.validation) / self.pace.step))  # steps of a last, shorter epoch
+        return replace(self, steps=max(1, min(self.steps, int(whole) * self.full + begun)))

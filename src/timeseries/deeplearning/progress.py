@@ -1,0 +1,91 @@
+"""How far training is, on one line of the terminal."""
+
+import time
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from timeseries.deeplearning.history import EpochRecord, Reporter
+from timeseries.deeplearning.plan import Plan
+
+REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
+
+
+def progress_line() -> Reporter | None:
+    """Return a reporter that draws one line, None where the standard error stream is no terminal."""
+    console = Console(stderr=True, highlight=False)
+    return ProgressLine(console) if console.is_terminal else None
+
+
+class ProgressLine(Reporter):
+    """Show epoch, step, losses, the time taken and the time left.
+
+    Parameters
+    ----------
+    console : Console
+        Where the line is drawn; it decides about colour and cursor (``NO_COLOR``, ``TERM=dumb``).
+    """
+
+    wants_estimate = True
+
+    def __init__(self, console: Console) -> None:
+        self.live = Live(console=console, auto_refresh=False)
+
+    def begin(self, plan: Plan) -> None:
+        """Draw the estimate."""
+        self.plan, self.steps, self.epochs = plan, 0, 0
+        self.losses = ""
+        self.began = time.perf_counter()
+        self.due = self.began + REFRESH_SECONDS
+        about = "" if plan.seconds is None else f"about {duration(plan.seconds)} for "
+        self.live.update(_line(f"{about}{plan.steps} steps"))
+        self.live.start(refresh=True)
+
+    def step(self) -> None:
+        """Count a step and draw the line if it is time to."""
+        self.steps += 1
+        now = time.perf_counter()
+        if now >= self.due:
+            self.due = now + REFRESH_SECONDS
+            self.live.update(_line(f"{self._state(now)}, {self._left(now)} left"), refresh=True)
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Take over the losses of an epoch; the next step may draw them."""
+        self.epochs = record["epoch"] + 1
+        validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:.4f}"
+        self.losses = f"  train_loss {record['train_loss']:.4f}{validation}"
+
+    def end(self) -> None:
+        """Leave one line behind that says how it went."""
+        self.live.update(_line(self._state(time.perf_counter())))
+        self.live.stop()
+
+    def _state(self, now: float) -> str:
+        return (
+            f"epoch {self.epochs}/{len(self.plan.epochs)}  step {self.steps}/{self.plan.steps}{self.losses}"
+            f"  {duration(now - self.began)}"
+        )
+
+    def _left(self, now: float) -> str:
+        return "about " + duration((now - self.began) / self.steps * (self.plan.steps - self.steps))
+
+
+def _line(text: str) -> Text:
+    return Text(text, no_wrap=True, overflow="ellipsis")
+
+
+def duration(seconds: float) -> str:
+    """Return a time for people.
+
+    Examples
+    --------
+    >>> duration(0.25), duration(42.3), duration(125), duration(7260)
+    ('0.2 s', '42 s', '2 min 5 s', '2 h 1 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
