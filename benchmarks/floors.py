@@ -61,7 +61,7 @@ def score(values: np.ndarray, test: int, horizon: int, season: int | None) -> st
             forecast = baselines.last_value(values, offsets, part, horizon)
         else:
             forecast = baselines.seasonal_naive(values, offsets, part, horizon, season)
-        total += len(part) * np.array([metrics.mse(truth, forecast), metrics.mae(truth, forecast)])
+        total += len(part) * np.array([metrics.score(name, truth, forecast).value for name in ("mse", "mae")])
     mse, mae = total / len(origins)
     return f"{mse:.3f}/{mae:.3f}"
 

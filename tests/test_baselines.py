@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from timeseries.baselines import last_value, seasonal_naive
+from timeseries.baselines import drift, last_value, mean, seasonal_naive
 from timeseries.errors import DataError, SettingError
-from timeseries.metrics import mae, mse
+from timeseries.metrics import score
 from timeseries.normalization import DataNormalizer
 from timeseries.splits import rolling_origins
 
@@ -20,6 +20,8 @@ NAN = float("nan")
 FORECASTS = {
     "last_value": last_value,
     "seasonal_naive": lambda *given: seasonal_naive(*given, season_length=3),
+    "drift": drift,
+    "mean": mean,
 }
 
 
@@ -92,6 +94,27 @@ def test_last_value_equals_a_plain_loop(question):
 @given(questions(), st.integers(1, 9))
 def test_seasonal_naive_equals_a_plain_loop(question, season):
     np.testing.assert_array_equal(seasonal_naive(*question, season), by_loop(*question, season))
+
+
+def test_drift_continues_the_line_through_the_first_and_the_last_observed_value():
+    values = np.array([[9.0], [NAN], [1.0], [7.0], [5.0], [NAN], [99.0]])
+    forecast = drift(values, offsets_of([1, 6]), [0, 2, 5], horizon=2)
+    # flat; one value alone: flat; from 1 in row 2 to 5 in row 4: 2 a row, and row 5 has passed
+    assert forecast[..., 0].tolist() == [[9.0, 9.0], [1.0, 1.0], [9.0, 11.0]]
+
+
+@settings(max_examples=100, deadline=None)
+@given(questions())
+def test_drift_and_mean_equal_a_plain_loop(question):
+    values, offsets, origins, _ = question
+    lines, means = drift(*question), mean(*question)
+    for (m, k, target), line in np.ndenumerate(lines):
+        start = max(o for o in offsets[:-1] if o <= origins[m])
+        seen = [row for row in range(start, origins[m] + 1) if not np.isnan(values[row, target])]
+        y = values[seen, target]
+        slope = (y[-1] - y[0]) / (seen[-1] - seen[0]) if len(seen) > 1 else 0.0
+        assert line == pytest.approx(y[-1] + (origins[m] + k + 1 - seen[-1]) * slope, abs=1e-9)
+        assert means[m, k, target] == pytest.approx(y.mean(), abs=1e-9)
 
 
 @pytest.mark.parametrize("forecast", FORECASTS.values(), ids=FORECASTS)
@@ -170,5 +193,5 @@ def test_the_errors_on_etth1_are_those_of_the_long_horizon_protocol(forecast, pu
     assert origins.row[0] + 1 == 11520
     truth = values[origins.row[:, None] + 1 + np.arange(96)]  # (2785, 96, 7)
     answer = forecast(values, offsets, origins.row, 96)
-    assert round(mse(truth, answer), 3) == published_mse
-    assert round(mae(truth, answer), 3) == published_mae
+    assert round(score("mse", truth, answer).value, 3) == published_mse
+    assert round(score("mae", truth, answer).value, 3) == published_mae

@@ -6,18 +6,33 @@ forecast, from the rows it never saw.
 
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from timeseries import baselines, metrics
-from timeseries.errors import DataError, unknown_name
+from timeseries import baselines
+from timeseries.errors import DataError, require_whole, unknown_name
+from timeseries.metrics import (
+    METRICS,
+    Cases,
+    Groups,
+    Metric,
+    Score,
+    central_intervals,
+    evaluate,
+    interval_metrics,
+    seasonal_scale,
+    skill,
+)
 from timeseries.panel import Panel
 from timeseries.splits import Origins, rolling_origins, training_rows
+from timeseries.tables.alignment import numbered_within, offsets_of
 
 Floats = npt.NDArray[np.float64]
+Integers = npt.NDArray[np.int64]
 REFERENCE = "seasonal_naive"  # what skill is measured against
 
 
@@ -53,9 +68,15 @@ class Backtest:
     levels: tuple[float, ...] | None  # P quantile levels, None for a point
     baselines: dict[str, Floats]  # (M, H, D) each
     scale: Floats  # (M, D) mean absolute seasonal difference of the training rows, for MASE
+    square_scale: Floats  # (M, D) mean squared seasonal difference of the training rows, for RMSSE
 
     def __repr__(self) -> str:
-        return f"Backtest of {self.model}, {len(self.truth)} forecasts:\n{self.table().to_string()}"
+        lines = [f"Backtest of {self.model}, {len(self.truth)} forecasts:", self.table().to_string()]
+        if self.levels is not None:
+            lines.append(self.coverage().to_string())
+        for metric, reason in dict.fromkeys((metric, reason) for (_, metric), reason in self.reasons.items()):
+            lines.append(f"{metric} is undefined: {reason}.")
+        return "\n".join(lines)
 
     @property
     def point(self) -> Floats:
@@ -67,34 +88,105 @@ class Backtest:
         """Return the point forecasts of the model and of every baseline, (M, H, D) each."""
         return {self.model: self.point} | self.baselines
 
+    @cached_property
+    def metrics(self) -> dict[str, Metric]:
+        """Return every metric that these forecasts can be scored with; quantiles and intervals last."""
+        known = {
+            name: metric for name, metric in METRICS.items() if self.levels or metric.needs != "quantiles"
+        }
+        return known | interval_metrics(self.levels or ())
+
     def table(self) -> pd.DataFrame:
         """Score the model beside the baselines, over all windows, steps and targets.
 
         Returns
         -------
         DataFrame
-            One row per contender; ``mae``, ``mse``, ``rmse``, ``mase`` in the user's units, and ``skill``:
-            1 - MAE / MAE of the seasonal naive forecast (positive is better than it).
+            One row per contender; the columns are `timeseries.metrics.METRICS` (``pinball`` for quantile
+            forecasts alone), in the user's units, and ``skill``: 1 - MAE / MAE of the seasonal naive forecast
+            (positive is better than it). NaN is undefined: `reasons` says why.
         """
-        reference = metrics.mae(self.truth, self.baselines[REFERENCE])
-        rows = {}
-        for name, forecast in self.forecasts.items():
-            row = {metric: score(self.truth, forecast) for metric, score in metrics.METRICS.items()}
-            row["mase"] = metrics.mase(self.truth, forecast, self.scale)
-            row["skill"] = metrics.skill(row["mae"], reference)
-            rows[name] = row
+        rows = {name: {metric: x.value for metric, x in row.items()} for name, row in self._scores.items()}
         return pd.DataFrame.from_dict(rows, orient="index").rename_axis("forecast").astype(float)
 
-    def by_step(self, metric: str = "mae") -> pd.DataFrame:
-        """Score every contender step by step: one row per step (1 ... H), one column per contender."""
-        if metric not in metrics.METRICS:
-            raise unknown_name("metric", metric, metrics.METRICS)
-        score = metrics.METRICS[metric]
-        columns = {
-            name: metrics.by_step(score, self.truth, forecast) for name, forecast in self.forecasts.items()
+    @property
+    def reasons(self) -> dict[tuple[str, str], str]:
+        """Return why a number of the table is undefined, by contender and metric.
+
+        Baselines have no quantiles; that is not repeated here.
+        """
+        return {
+            (name, metric): x.reason
+            for name, row in self._scores.items()
+            for metric, x in row.items()
+            if x.reason is not None and (name == self.model or metric != "pinball")
         }
+
+    def by_step(self, metric: str = "mae") -> pd.DataFrame:
+        """Score every contender step by step: one row per step (1 ... H), one column per contender.
+
+        ``metric`` is a column of the table but ``skill``, or of an interval, such as ``coverage_80``. Metrics
+        of quantiles and intervals have one column, the model's.
+        """
         steps = pd.RangeIndex(1, self.truth.shape[1] + 1, name="step")
-        return pd.DataFrame(columns, index=steps).astype(float)
+        return pd.DataFrame(self._by_group(metric, Groups(steps=True)), index=steps)
+
+    def by_series(self, metric: str = "mae") -> pd.DataFrame:
+        """Score every contender series by series, as `by_step` does: one row per series (and target).
+
+        The targets are told apart where there are several.
+        """
+        names = list(dict.fromkeys(self.ids))  # S
+        numbers = {name: i for i, name in enumerate(names)}
+        targets = len(self.targets)
+        code = np.array([numbers[name] for name in self.ids], dtype=np.int64)  # (M,)
+        groups = Groups(series=code[:, None] * targets + np.arange(targets))  # (M, D)
+        index: pd.Index[Any] = pd.Index(names, name="unique_id", tupleize_cols=False)
+        if targets > 1:
+            index = pd.MultiIndex.from_product([index, self.targets], names=["unique_id", "target"])
+        return pd.DataFrame(self._by_group(metric, groups), index=index)
+
+    def coverage(self) -> pd.DataFrame:
+        """Hold every central interval of the model against the truth, over all windows, steps and targets.
+
+        Returns
+        -------
+        DataFrame
+            One row per interval, the narrowest first: its ``nominal`` share, the share of truths ``observed``
+            within, ``mean_width`` and ``interval_score`` (lower is better) in the user's units. Empty for a
+            point forecast. ``by_step("coverage_80")`` tells the steps of the 80 % interval apart.
+        """
+        kinds = {"observed": "coverage", "mean_width": "width", "interval_score": "interval_score"}
+        intervals = central_intervals(self.levels or ())
+        columns = {"nominal": [interval.nominal for interval in intervals]} | {
+            column: [self._overall(f"{kind}_{interval.name}").value for interval in intervals]
+            for column, kind in kinds.items()
+        }
+        names = pd.Index([f"{interval.name} %" for interval in intervals], name="interval", dtype=object)
+        return pd.DataFrame(columns, index=names).astype(float)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all scores as plain data that JSON can hold: null where one is undefined, and the reasons.
+
+        ``scores`` is the table; ``by_step`` and ``by_series`` hold the MAE; ``intervals`` is the coverage.
+        """
+        steps, series = self.by_step(), self.by_series().reset_index()
+        return {
+            "model": self.model,
+            "forecasts": len(self.truth),
+            "horizon": self.truth.shape[1],
+            "targets": list(self.targets),
+            "first_cutoff": _plain(self.cutoff.min()),
+            "last_cutoff": _plain(self.cutoff.max()),
+            "scores": _records(self.table().reset_index()),
+            "undefined": [
+                {"forecast": name, "metric": metric, "reason": reason}
+                for (name, metric), reason in self.reasons.items()
+            ],
+            "by_step": _records(steps.reset_index()),
+            "by_series": _records(series),
+            "intervals": _records(self.coverage().reset_index()),
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return every forecast beside its truth: one row per series, origin, step and target."""
@@ -112,6 +204,47 @@ class Backtest:
             columns[f"{self.model}_q{level:g}"] = self.forecast[..., i].ravel()
         return pd.DataFrame(columns)
 
+    @cached_property
+    def _cases(self) -> dict[str, Cases]:
+        """Return what each contender is scored by; baselines have no quantiles."""
+        given: dict[str, Any] = {
+            "truth": self.truth,
+            "scale": self.scale,
+            "square_scale": self.square_scale,
+        }
+        quantiles = None if self.levels is None else self.forecast
+        model = Cases(point=self.point, quantiles=quantiles, levels=self.levels or (), **given)
+        return {self.model: model} | {name: Cases(point=x, **given) for name, x in self.baselines.items()}
+
+    @cached_property
+    def _scores(self) -> dict[str, dict[str, Score]]:
+        """Return the table, with reasons."""
+        shown = [name for name in self.metrics if name in METRICS]
+        rows = {
+            name: {metric: evaluate(METRICS[metric], cases)[0][0] for metric in shown}
+            for name, cases in self._cases.items()
+        }
+        for row in rows.values():
+            row["skill"] = skill(row["mae"], rows[REFERENCE]["mae"])
+        return rows
+
+    def _overall(self, metric: str) -> Score:
+        """Return one score of the model."""
+        return evaluate(self.metrics[metric], self._cases[self.model])[0][0]
+
+    def _by_group(self, metric: str, groups: Groups) -> dict[str, list[float]]:
+        """Return the scores of every contender that has what the metric needs, group by group."""
+        if metric not in self.metrics:
+            raise unknown_name("metric", metric, self.metrics)
+        chosen = self.metrics[metric]
+        return {
+            name: [
+                np.nan if x.value is None else x.value for row in evaluate(chosen, cases, groups) for x in row
+            ]
+            for name, cases in self._cases.items()
+            if chosen.needs != "quantiles" or cases.quantiles is not None
+        }
+
 
 def backtest(
     fit: Callable[[Panel], PanelForecaster],
@@ -122,6 +255,7 @@ def backtest(
     step: int | None = None,
     gap: int = 0,
     refit: bool = False,
+    on_round: Callable[[int, int], None] | None = None,
 ) -> Backtest:
     """Forecast the last part of a panel from several origins, and hold the forecasts against it.
 
@@ -141,6 +275,8 @@ def backtest(
         Rows before each origin that are not fitted on.
     refit : bool
         Fit anew for every origin, instead of once before the first.
+    on_round : callable, optional
+        Called before each fit with its number, from 1, and how many there will be.
 
     Returns
     -------
@@ -151,17 +287,71 @@ def backtest(
     )
     rounds = [origins.window == w for w in range(windows)] if refit else [np.ones(len(origins.row), bool)]
     forecasts = []
-    for chosen in rounds:
+    for number, chosen in enumerate(rounds, start=1):
+        if on_round is not None:
+            on_round(number, len(rounds))
         part = Origins(origins.series[chosen], origins.row[chosen], origins.window[chosen])
         fitted = fit(panel.until(training_rows(panel.offsets, part, gap)))
         forecasts.append(_forecast(fitted, panel, part))  # (M of this round, H, D, P)
     order = np.concatenate([np.flatnonzero(chosen) for chosen in rounds])  # (M,)
-    return _collect(panel, origins, fitted, np.concatenate(forecasts)[np.argsort(order)], horizon, gap)
+    forecast = np.concatenate(forecasts)[np.argsort(order)]  # (M, H, D, P)
+    return _collect(panel, origins, fitted, forecast, horizon, training_rows(panel.offsets, origins, gap))
+
+
+def evaluate_fitted(
+    fitted: PanelForecaster, panel: Panel, first: npt.ArrayLike, *, horizon: int, step: int | None = None
+) -> Backtest:
+    """Score a forecaster that is already fitted, on all origins from given rows on.
+
+    Parameters
+    ----------
+    fitted : PanelForecaster
+        What is scored; it is not fitted again.
+    panel : Panel
+        All rows, the truth included.
+    first : array-like of shape (S,)
+        Row of the first origin of each series, from 0: the last row of those that were fitted on. The rows up
+        to it are the training rows of scaled errors.
+    horizon : int
+        Steps of each forecast.
+    step : int, optional
+        Rows between origins; ``horizon`` when absent.
+
+    Returns
+    -------
+    Backtest
+        A series that has fewer than ``horizon`` rows after its first origin is not part of it.
+
+    Raises
+    ------
+    SettingError
+        If ``horizon`` or ``step`` is not a positive whole number.
+    DataError
+        If ``first`` does not name a row of each series, or no series has ``horizon`` rows after it.
+    """
+    step = horizon if step is None else step
+    require_whole(horizon=(horizon, 1), step=(step, 1))
+    first = np.asarray(first)
+    if first.shape != panel.lengths.shape or ((first < 0) | (first >= panel.lengths)).any():
+        raise DataError(
+            f"first must hold a row of each of the {panel.num_series} series, from 0 to its length - 1, got "
+            f"shape {first.shape}. Count rows from the start of each series."
+        )
+    windows = np.maximum((panel.lengths - first - 1 - horizon) // step + 1, 0)  # (S,)
+    if not windows.any():
+        raise DataError(
+            f"No series has horizon = {horizon} rows after its first origin: there is nothing to score. "
+            "Pass more rows, or lower the horizon."
+        )
+    window = numbered_within(offsets_of(windows))  # (M,)
+    series = np.repeat(np.arange(panel.num_series), windows)  # (M,)
+    origins = Origins(series, panel.offsets[series] + first[series] + window * step, window)
+    return _collect(panel, origins, fitted, _forecast(fitted, panel, origins), horizon, first + 1)
 
 
 def _forecast(forecaster: PanelForecaster, panel: Panel, origins: Origins) -> Floats:
     """Hand the forecaster the rows up to the last of these origins, and no others."""
-    rows = np.zeros(len(panel.ids), dtype=np.int64)  # (S,)
+    rows = np.ones(len(panel.ids), dtype=np.int64)  # (S,)
     within = origins.row - panel.offsets[origins.series]  # (M,) rows counted from the series' start
     np.maximum.at(rows, origins.series, within + 1)
     past = panel.until(rows)
@@ -171,32 +361,61 @@ def _forecast(forecaster: PanelForecaster, panel: Panel, origins: Origins) -> Fl
 
 
 def _collect(
-    panel: Panel, origins: Origins, fitted: PanelForecaster, forecasts: Floats, horizon: int, gap: int
+    panel: Panel,
+    origins: Origins,
+    fitted: PanelForecaster,
+    forecasts: Floats,
+    horizon: int,
+    train_rows: Integers,
 ) -> Backtest:
-    """Read the truth, and what the baselines would have said."""
+    """Read the truth, and what the baselines would have said; ``train_rows`` (S,) give the scales."""
     values = panel.values[:, : len(panel.targets)]  # (N, D)
     season = panel.frequency.season_length
     future = origins.row[:, None] + np.arange(1, horizon + 1)  # (M, H)
-    if not np.isfinite(values[future]).any():
+    truth = values[future]  # (M, H, D)
+    if not np.isfinite(truth).any():
         raise DataError(
             "There is nothing to score: no value was observed in any of the windows. "
             "Drop the empty rows at the end of the table, or use more windows."
         )
-    first_fit = training_rows(panel.offsets, origins, gap)  # (S,)
-    scale = metrics.seasonal_scale(values, panel.offsets, first_fit, season)  # (S, D)
-    seasonal = baselines.seasonal_naive(values, panel.offsets, origins.row, horizon, season)
+    scale, square_scale = (
+        seasonal_scale(values, panel.offsets, train_rows, season, power)[origins.series] for power in (1, 2)
+    )  # (M, D) each
+    given = values, panel.offsets, origins.row, horizon
     return Backtest(
         model=fitted.name,
-        ids=tuple(panel.ids[s] for s in origins.series),
+        ids=tuple(panel.ids[s] for s in origins.series.tolist()),
         targets=panel.targets,
         cutoff=panel.time[origins.row],
         time=panel.time[future],
-        truth=values[future],
+        truth=truth,
         forecast=forecasts,
         levels=fitted.levels,
         baselines={
-            REFERENCE: seasonal,
-            "last_value": baselines.last_value(values, panel.offsets, origins.row, horizon),
+            REFERENCE: baselines.seasonal_naive(*given, season),
+            "last_value": baselines.last_value(*given),
+            "drift": baselines.drift(*given),
+            "mean": baselines.mean(*given),
         },
-        scale=scale[origins.series],
+        scale=scale,
+        square_scale=square_scale,
     )
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return a table as JSON can hold it: one mapping per row, None for NaN."""
+    return [
+        {str(name): _plain(value) for name, value in zip(table, row, strict=True)}
+        for row in table.itertuples(index=False, name=None)
+    ]
+
+
+def _plain(value: Any) -> Any:
+    """Return a number, a text or a stamp as JSON can hold it."""
+    if isinstance(value, float):
+        return float(value) if np.isfinite(value) else None
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, (np.datetime64, pd.Timestamp)):
+        return pd.Timestamp(value).isoformat()
+    return value if isinstance(value, (int, str)) else str(value)

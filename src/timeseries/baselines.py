@@ -1,7 +1,7 @@
 """The simplest forecasts there are, which every network has to beat.
 
 All series stand in one buffer: the rows of series s are ``offsets[s]:offsets[s + 1]``. An origin is the
-buffer row of the last value that a forecast may see; neither forecast reads a later row, nor another series.
+buffer row of the last value that a forecast may see; no forecast reads a later row, nor another series.
 Shapes: N rows, D targets, S series, M origins, H steps.
 """
 
@@ -102,6 +102,103 @@ def seasonal_naive(
     return values[np.where(inside, source, fallback[:, None, :]), np.arange(values.shape[1])]
 
 
+def drift(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
+    """Continue the straight line through the first and the last observed value.
+
+    Where only one value was observed, the line is flat.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D)
+        All series in one buffer; NaN where nothing was observed.
+    offsets : ndarray of shape (S + 1,)
+        Where each series starts, and where the last one ends.
+    origins : array-like of shape (M,)
+        Buffer row of the last value each forecast may see.
+    horizon : int
+        Steps to forecast (H).
+
+    Returns
+    -------
+    ndarray of shape (M, H, D)
+        The forecasts, in the units of ``values``.
+
+    Raises
+    ------
+    SettingError
+        If ``horizon`` is not a positive whole number.
+    DataError
+        If an origin lies outside the buffer, or nothing was observed in its series up to it.
+
+    Notes
+    -----
+    R. J. Hyndman, G. Athanasopoulos, "Forecasting: Principles and Practice" (3rd edition), section 5.2.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0], [4.0], [5.0], [9.0]])
+    >>> drift(rows, np.array([0, 4]), [2], horizon=2).tolist()
+    [[[7.0], [9.0]]]
+    """
+    require_whole(horizon=(horizon, 1))
+    origins, starts = _locate(origins, offsets)
+    last = _last_observed_at_origin(_last_observed(values), origins, starts, offsets)  # (M, D)
+    first = _next_observed(values)[starts]  # (M, D), none after the last
+    left, right = (np.take_along_axis(values, row, axis=0) for row in (first, last))  # (M, D) each
+    rows = np.maximum(last - first, 1)  # (M, D)
+    slope = right / rows - left / rows  # (M, D)
+    ahead = origins[:, None, None] + np.arange(1, horizon + 1)[:, None] - last[:, None, :]  # (M, H, D)
+    line: Floats = right[:, None, :] + ahead * slope[:, None, :]  # (M, H, D)
+    return line
+
+
+def mean(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
+    """Forecast the mean of all observed values up to the origin, for every step.
+
+    Parameters
+    ----------
+    values : ndarray of shape (N, D)
+        All series in one buffer; NaN where nothing was observed.
+    offsets : ndarray of shape (S + 1,)
+        Where each series starts, and where the last one ends.
+    origins : array-like of shape (M,)
+        Buffer row of the last value each forecast may see.
+    horizon : int
+        Steps to forecast (H).
+
+    Returns
+    -------
+    ndarray of shape (M, H, D)
+        The forecasts, in the units of ``values``.
+
+    Raises
+    ------
+    SettingError
+        If ``horizon`` is not a positive whole number.
+    DataError
+        If an origin lies outside the buffer, or nothing was observed in its series up to it.
+
+    Examples
+    --------
+    >>> rows = np.array([[1.0], [5.0], [float("nan")], [9.0]])
+    >>> mean(rows, np.array([0, 4]), [2], horizon=2).tolist()
+    [[[3.0], [3.0]]]
+    """
+    require_whole(horizon=(horizon, 1))
+    origins, starts = _locate(origins, offsets)
+    _last_observed_at_origin(_last_observed(values), origins, starts, offsets)
+    average = np.empty((len(origins), values.shape[1]))  # (M, D)
+    order = np.argsort(starts, kind="stable")
+    series, begin = np.unique(starts[order], return_index=True)
+    for start, pairs in zip(series.tolist(), np.split(order, begin[1:]), strict=bool(len(series))):
+        rows = origins[pairs] - start  # within the series: a sum over all series would round differently
+        part = values[start : start + int(rows.max()) + 1]
+        observed = ~np.isnan(part)
+        total, count = (np.cumsum(x, axis=0)[rows] for x in (np.where(observed, part, 0.0), observed))
+        average[pairs] = total / count
+    return np.repeat(average[:, None, :], horizon, axis=1)
+
+
 def _last_observed(values: Floats) -> Integers:
     """Return, per row and target, the newest row so far that was observed, (N, D); -1 where there is none.
 
@@ -109,6 +206,12 @@ def _last_observed(values: Floats) -> Integers:
     """
     rows = np.where(np.isnan(values), -1, np.arange(len(values))[:, None])
     return np.maximum.accumulate(rows, axis=0)
+
+
+def _next_observed(values: Floats) -> Integers:
+    """Return, per row and target, the oldest row from here on that was observed, (N, D); N if none is."""
+    rows = np.where(np.isnan(values), len(values), np.arange(len(values))[:, None])
+    return np.minimum.accumulate(rows[::-1], axis=0)[::-1]
 
 
 def _last_observed_at_origin(
