@@ -8,7 +8,7 @@ import pytest
 
 from timeseries.backtesting import backtest, evaluate_fitted
 from timeseries.errors import DataError, SettingError
-from timeseries.metrics import METRICS
+from timeseries.metrics import METRICS, Groups
 from timeseries.panel import Panel, TableLayout
 
 LEVELS = (0.1, 0.5, 0.9)
@@ -124,6 +124,9 @@ def test_what_is_undefined_is_nan_with_a_reason_that_is_shown():
     assert result.reasons["flat", "mape"] == "an observed truth is 0"
     assert "training rows never change" in result.reasons["mean", "mase"]
     assert repr(result).count("mape is undefined: an observed truth is 0.") == 1
+    first, second = result.scores("mape", Groups(steps=True))["flat"]
+    assert first == (None, "an observed truth is 0")
+    assert second == (0.0, None)
     perfect = run(long_panel(a=[5.0] * 12))
     assert perfect.reasons["flat", "skill"] == "the reference makes no error"
 

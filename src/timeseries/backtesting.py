@@ -16,6 +16,7 @@ import pandas as pd
 from timeseries import baselines
 from timeseries.errors import DataError, require_whole, unknown_name
 from timeseries.metrics import (
+    EVERYTHING,
     METRICS,
     Cases,
     Groups,
@@ -122,19 +123,64 @@ class Backtest:
             if x.reason is not None and (name == self.model or metric != "pinball")
         }
 
-    def by_step(self, metric: str = "mae") -> pd.DataFrame:
-        """Score every contender step by step: one row per step (1 ... H), one column per contender.
+    def scores(self, metric: str, groups: Groups = EVERYTHING) -> dict[str, list[Score]]:
+        """Score every contender that has what the metric needs, with the reason where that is undefined.
 
-        ``metric`` is a column of the table but ``skill``, or of an interval, such as ``coverage_80``. Metrics
-        of quantiles and intervals have one column, the model's.
+        Parameters
+        ----------
+        metric : str
+            One of `metrics`.
+        groups : Groups
+            Which values are scored together; all when absent.
+
+        Returns
+        -------
+        dict
+            By contender, one score per group: series by series, then step by step.
+
+        Raises
+        ------
+        SettingError
+            If there is no such metric.
+        """
+        if metric not in self.metrics:
+            raise unknown_name("metric", metric, self.metrics)
+        chosen = self.metrics[metric]
+        return {
+            name: [score for row in evaluate(chosen, cases, groups) for score in row]
+            for name, cases in self._cases.items()
+            if chosen.needs != "quantiles" or cases.quantiles is not None
+        }
+
+    def by_step(self, metric: str = "mae") -> pd.DataFrame:
+        """Score every contender step by step.
+
+        Parameters
+        ----------
+        metric : str
+            A column of the table but ``skill``, or one of an interval, such as ``coverage_80``.
+
+        Returns
+        -------
+        DataFrame
+            One row per step (1 ... H), one column per contender; the model's alone for metrics of quantiles
+            and intervals. NaN where it is undefined.
         """
         steps = pd.RangeIndex(1, self.truth.shape[1] + 1, name="step")
-        return pd.DataFrame(self._by_group(metric, Groups(steps=True)), index=steps)
+        return pd.DataFrame(_values(self.scores(metric, Groups(steps=True))), index=steps)
 
     def by_series(self, metric: str = "mae") -> pd.DataFrame:
-        """Score every contender series by series, as `by_step` does: one row per series (and target).
+        """Score every contender series by series, and target by target where there are several.
 
-        The targets are told apart where there are several.
+        Parameters
+        ----------
+        metric : str
+            As in `by_step`.
+
+        Returns
+        -------
+        DataFrame
+            One row per series, or per series and target, in the order of the table; columns as in `by_step`.
         """
         names = list(dict.fromkeys(self.ids))  # S
         numbers = {name: i for i, name in enumerate(names)}
@@ -144,7 +190,7 @@ class Backtest:
         index: pd.Index[Any] = pd.Index(names, name="unique_id", tupleize_cols=False)
         if targets > 1:
             index = pd.MultiIndex.from_product([index, self.targets], names=["unique_id", "target"])
-        return pd.DataFrame(self._by_group(metric, groups), index=index)
+        return pd.DataFrame(_values(self.scores(metric, groups)), index=index)
 
     def coverage(self) -> pd.DataFrame:
         """Hold every central interval of the model against the truth, over all windows, steps and targets.
@@ -159,7 +205,7 @@ class Backtest:
         kinds = {"observed": "coverage", "mean_width": "width", "interval_score": "interval_score"}
         intervals = central_intervals(self.levels or ())
         columns = {"nominal": [interval.nominal for interval in intervals]} | {
-            column: [self._overall(f"{kind}_{interval.name}").value for interval in intervals]
+            column: [self.scores(f"{kind}_{interval.name}")[self.model][0].value for interval in intervals]
             for column, kind in kinds.items()
         }
         names = pd.Index([f"{interval.name} %" for interval in intervals], name="interval", dtype=object)
@@ -168,9 +214,9 @@ class Backtest:
     def to_dict(self) -> dict[str, Any]:
         """Return all scores as plain data that JSON can hold: null where one is undefined, and the reasons.
 
-        ``scores`` is the table; ``by_step`` and ``by_series`` hold the MAE; ``intervals`` is the coverage.
+        ``scores`` is the table, and ``undefined`` says why a number of it is null; ``by_step`` and
+        ``by_series`` hold the MAE, null where nothing was observed; ``intervals`` is the coverage.
         """
-        steps, series = self.by_step(), self.by_series().reset_index()
         return {
             "model": self.model,
             "forecasts": len(self.truth),
@@ -183,8 +229,8 @@ class Backtest:
                 {"forecast": name, "metric": metric, "reason": reason}
                 for (name, metric), reason in self.reasons.items()
             ],
-            "by_step": _records(steps.reset_index()),
-            "by_series": _records(series),
+            "by_step": _records(self.by_step().reset_index()),
+            "by_series": _records(self.by_series().reset_index()),
             "intervals": _records(self.coverage().reset_index()),
         }
 
@@ -227,23 +273,6 @@ class Backtest:
         for row in rows.values():
             row["skill"] = skill(row["mae"], rows[REFERENCE]["mae"])
         return rows
-
-    def _overall(self, metric: str) -> Score:
-        """Return one score of the model."""
-        return evaluate(self.metrics[metric], self._cases[self.model])[0][0]
-
-    def _by_group(self, metric: str, groups: Groups) -> dict[str, list[float]]:
-        """Return the scores of every contender that has what the metric needs, group by group."""
-        if metric not in self.metrics:
-            raise unknown_name("metric", metric, self.metrics)
-        chosen = self.metrics[metric]
-        return {
-            name: [
-                np.nan if x.value is None else x.value for row in evaluate(chosen, cases, groups) for x in row
-            ]
-            for name, cases in self._cases.items()
-            if chosen.needs != "quantiles" or cases.quantiles is not None
-        }
 
 
 def backtest(
@@ -400,6 +429,11 @@ def _collect(
         scale=scale,
         square_scale=square_scale,
     )
+
+
+def _values(scores: dict[str, list[Score]]) -> dict[str, list[float]]:
+    """Return numbers for a table, NaN where a score is undefined."""
+    return {name: [np.nan if x.value is None else x.value for x in row] for name, row in scores.items()}
 
 
 def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
