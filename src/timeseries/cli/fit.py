@@ -15,9 +15,16 @@ from timeseries.cli.options import check_folder, make_forecaster, model_options,
 @table_options
 def fit(data: Path, output: Path, val_size: int | None, quiet: bool, **options: Any) -> None:
     """Fit a model to the CSV file DATA and save it."""
+    from timeseries.fitted import TrainingInterrupted
+
     check_folder(output)
     forecaster = make_forecaster(**options)
-    forecaster.fit(data, val_size=val_size, verbose=not quiet)
+    try:
+        forecaster.fit(data, val_size=val_size, verbose=not quiet)
+    except TrainingInterrupted:
+        forecaster.save(output)
+        click.echo(f"The best model so far is in {output}.", err=True)
+        raise
     forecaster.save(output)
     if not quiet:
         click.echo(f"Saved to {output}. Next: timeseries forecast {output}", err=True)
