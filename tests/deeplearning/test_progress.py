@@ -81,6 +81,14 @@ def test_the_line_has_no_colour_of_its_own(monkeypatch):
     assert "\x1b[3" not in terminal.text.getvalue()
 
 
+def test_what_others_print_meanwhile_goes_where_they_print_it(monkeypatch, capsys):
+    line = ProgressLine(Terminal(monkeypatch).console)
+    line.begin(PLAN)
+    print("data")
+    line.end()
+    assert capsys.readouterr().out == "data\n"
+
+
 def test_a_second_run_has_a_line_of_its_own(monkeypatch):
     terminal = Terminal(monkeypatch)
     line = ProgressLine(terminal.console)

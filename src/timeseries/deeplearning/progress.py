@@ -30,7 +30,7 @@ class ProgressLine(Reporter):
     wants_estimate = True
 
     def __init__(self, console: Console) -> None:
-        self.live = Live(console=console, auto_refresh=False)
+        self.live = Live(console=console, auto_refresh=False, redirect_stdout=False)
 
     def begin(self, plan: Plan) -> None:
         """Draw the estimate."""
