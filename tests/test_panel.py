@@ -455,10 +455,10 @@ def test_rows_are_numbered_as_in_the_frame_given_even_if_it_is_unsorted():
 
 
 def test_only_the_first_five_offenders_are_listed_and_all_are_counted():
-    frame = wide_frame().iloc[np.arange(40) % 4].assign(ds=hours(40), north=NAN)
+    frame = wide_frame().iloc[np.arange(40) % 4].assign(ds=hours(40), north=[1.0] + [NAN] * 39)
     told = error(frame)
     assert told.count("column 'north'") == 5
-    assert "... 40 in all; the first 5 are shown." in told
+    assert "... 39 in all; the first 5 are shown." in told
 
 
 @pytest.mark.parametrize(
@@ -468,7 +468,7 @@ def test_only_the_first_five_offenders_are_listed_and_all_are_counted():
         (-np.inf, ("infinite values", "-inf")),
         ("n/a", ("must hold numbers", "row 4, ds 2024-02-01 01:00:00: 'n/a'", "correct these cells")),
         ("1,5", ("must hold numbers", "'1,5'", "decimal=','")),
-        ("1,234.5", ("must hold numbers", "thousands=','")),
+        ("1,234.5", ("must hold numbers", "write no thousands separators")),
         ("", ("must hold numbers", ": ''")),
         ("7.5", ("must hold numbers", "'7.5'", "pd.to_numeric(frame['y'])")),
         (1j, ("must hold numbers", "1j")),
@@ -556,13 +556,13 @@ def test_a_row_without_series_is_named(name):
             ["13/02/2024", "02/14/2024", "03/02/2024", "04/02/2024"],
             "which of the numbers is the day and which the",
         ),
-        (hours(4).tz_localize("UTC"), "has a time zone"),
-        (hours(4).tz_localize("Europe/Berlin"), "pd.to_datetime(frame['ds'], utc=True).dt.tz_localize(None)"),
-        (["2024-01-01 00:00:00+01:00"] * 2 + ["2024-01-01 00:00:00+02:00"] * 2, "has a time zone"),
-        (["2024-01-01 00:00:00+01:00"] * 4, "has a time zone"),
+        (
+            ["2024-01-01 00:00:00+01:00"] * 2 + ["2024-01-01 00:00:00+02:00"] * 2,
+            "mixes time zones or offsets; the first is +01:00.\n  series 'y', column 'ds', row 2: '2024",
+        ),
         (
             [pd.Timestamp("2024-01-01", tz=zone) for zone in ("UTC", "UTC", "Asia/Tokyo", "UTC")],
-            "has a time zone",
+            "fix this: frame['ds'] = pd.to_datetime(frame['ds'], utc=True)",
         ),
         ([1.0, 2.0, 2.5, 3.0], "must be whole and below 2**53.\n  series 'y', column 'ds', row 2: 2.5"),
         ([1, 2, 3, 2**60], "must be whole and below 2**53"),
@@ -614,7 +614,7 @@ def test_a_long_table_without_y_is_told_so():
 
 def test_what_is_no_flat_frame_with_rows_is_refused():
     assert "has no rows (columns: 'unique_id', 'ds'" in error(long_frame()[:0])
-    assert "must be a pandas DataFrame, got builtins.dict" in error({"ds": [1], "y": [2]})
+    assert "an array or a dict of columns; got builtins.object" in error(object())
     twice = pd.DataFrame([[1, 2.0, 3.0]], columns=["ds", "y", "y"])
     assert "Column names of the table occur more than once: 'y'." in error(twice)
     levels = wide_frame().set_axis(pd.MultiIndex.from_product([["x"], ["ds", "north", "south"]]), axis=1)
@@ -675,7 +675,7 @@ def test_absent_stamps_are_listed_and_counted():
 )
 def test_a_declared_frequency_that_the_stamps_contradict_is_refused(stamps, declared, observed):
     told = error(pd.DataFrame({"ds": stamps, "y": 1.0}), TableLayout(freq=declared))
-    assert f"freq={declared!r} was declared, but column 'ds' steps by '{observed}'" in told
+    assert f"Column 'ds' must step by freq={declared!r}, but steps by '{observed}'" in told
 
 
 def test_a_declared_frequency_must_suit_the_kind_of_stamps():
@@ -804,7 +804,7 @@ def test_a_csv_file_gives_the_panel_of_its_frame(tmp_path, name):
     future_frame().to_csv(tmp_path / f"future-{name}", index=False)
     expected = Panel.from_frame(long_frame(), ALL_ROLES, future=future_frame())
     for future in (tmp_path / f"future-{name}", str(tmp_path / f"future-{name}"), future_frame()):
-        panel = Panel.from_csv(tmp_path / name, ALL_ROLES, future=future)
+        panel = Panel.from_file(tmp_path / name, ALL_ROLES, future=future)
         assert panel.ids == expected.ids
         for field in ("values", "time", "known", "known_offsets", "static"):
             assert getattr(panel, field).tolist() == getattr(expected, field).tolist()
@@ -821,19 +821,19 @@ def test_errors_about_a_file_name_its_line(tmp_path):
     with pytest.raises(
         DataError, match=r"series 'y', column 'y', row 1 \(line 3 of the file\), ds 2024-01-02: 'x'"
     ):
-        Panel.from_csv(path, TableLayout(target="y"))
+        Panel.from_file(path, TableLayout(target="y"))
 
 
 def test_names_of_series_are_read_from_a_file_as_written(tmp_path):
     rows = "unique_id,ds,y\n{0},1,5\n{0},2,6\n{1},1,7\n"
-    assert Panel.from_csv(csv(tmp_path, rows.format("007", "7"))).ids == ("007", "7")
-    assert Panel.from_csv(csv(tmp_path, rows.format("NA", "DE"))).ids == ("DE", "NA")
-    assert Panel.from_csv(csv(tmp_path, rows.format("10", "9"))).ids == (9, 10)
+    assert Panel.from_file(csv(tmp_path, rows.format("007", "7"))).ids == ("007", "7")
+    assert Panel.from_file(csv(tmp_path, rows.format("NA", "DE"))).ids == ("DE", "NA")
+    assert Panel.from_file(csv(tmp_path, rows.format("10", "9"))).ids == (9, 10)
 
 
 def test_numbers_are_read_from_a_file_to_the_last_bit(tmp_path):
     written = "0.1234567890123456789"
-    assert Panel.from_csv(csv(tmp_path, f"ds,y\n1,{written}\n2,1e-310\n")).values[0, 0] == float(written)
+    assert Panel.from_file(csv(tmp_path, f"ds,y\n1,{written}\n2,1e-310\n")).values[0, 0] == float(written)
 
 
 @pytest.mark.parametrize(
@@ -841,10 +841,9 @@ def test_numbers_are_read_from_a_file_to_the_last_bit(tmp_path):
     [
         (b"", "is empty; expected CSV with a header line"),
         (b"ds,y\n", "has no rows"),
-        (b"\x00\x01\x02\x03PNG", "is no text"),
-        ("ds,y\n1,2\n".encode("utf-16"), "is text in UTF-16"),
-        ("ds,y\n1,2\n# 3 \xb0C,4\n".encode("latin-1"), r"no text in UTF-8 (line 3)"),
-        (b"ds;y\n1;2\n", "does not separate its columns by commas; its header is 'ds;y'"),
+        (b"\x00\x01\x02\x03PNG", "is not text"),
+        ("ds,y\n1,2\n".encode("utf-16-le"), "encoding='utf-16-le'"),
+        (b"ds,y\n1,2\n\x81,4\n", r"no text in cp1252 (line 3)"),
         (b"ds,y,y\n1,2,3\n", "occur more than once: 'y'"),
         (b"ds,y\n1,2,3\n2,3,4\n", "more fields than its header"),
         (b"ds,y\n1,2\n2,3,4\n", "no regular CSV"),
@@ -853,25 +852,25 @@ def test_numbers_are_read_from_a_file_to_the_last_bit(tmp_path):
 def test_a_file_that_is_no_csv_is_refused(tmp_path, content, told):
     path = csv(tmp_path, content)
     with pytest.raises(DataError) as caught:
-        Panel.from_csv(path)
+        Panel.from_file(path)
     assert told in str(caught.value)
 
 
 def test_a_file_that_cannot_be_opened_or_unpacked_is_refused(tmp_path):
     with pytest.raises(DataError, match=r"Cannot read the file .*absent.csv: No such file"):
-        Panel.from_csv(tmp_path / "absent.csv")
+        Panel.from_file(tmp_path / "absent.csv")
     with pytest.raises(DataError, match=r"Cannot read the file .*: Is a directory"):
-        Panel.from_csv(tmp_path)
+        Panel.from_file(tmp_path)
     with pytest.raises(DataError, match="no whole gzip file"):
-        Panel.from_csv(csv(tmp_path, "ds,y\n1,2\n", "table.csv.gz"))
+        Panel.from_file(csv(tmp_path, "ds,y\n1,2\n", "table.csv.gz"))
     packed = gzip.compress(b"ds,y\n" + b"1,2\n" * 10_000)
     with pytest.raises(DataError, match="no whole gzip file"):
-        Panel.from_csv(csv(tmp_path, packed[: len(packed) // 2], "table.csv.gz"))
+        Panel.from_file(csv(tmp_path, packed[: len(packed) // 2], "table.csv.gz"))
 
 
 def test_a_byte_order_mark_and_odd_column_names_are_read(tmp_path):
     path = csv(tmp_path, '\ufeffds,"größe, ""m""\n😀"\n1,2\n2,3\n')
-    assert Panel.from_csv(path).ids == ('größe, "m"\n😀',)
+    assert Panel.from_file(path).ids == ('größe, "m"\n😀',)
 
 
 # --- any table at all ---
@@ -903,13 +902,16 @@ def test_any_long_table_is_either_refused_or_becomes_what_pandas_makes_of_it(fra
         panel = Panel.from_frame(frame, TableLayout(missing=missing))
     pd.testing.assert_frame_equal(frame, before)
     faulty = frame.duplicated(["unique_id", "ds"]).any() or np.isinf(frame["y"]).any() or len(frame) == 0
-    faulty |= missing == "error" and frame["y"].isna().any()
+    first = frame.dropna().groupby("unique_id")["ds"].min()
+    begun = frame["ds"] >= pd.to_datetime(frame["unique_id"].map(first.to_dict()))
+    faulty |= missing == "error" and frame["y"].isna()[begun].any()
     faulty |= frame["y"].isna().groupby(frame["unique_id"]).all().any()
     assert panel is None or not faulty
     hourly = frame.sort_values("ds").groupby("unique_id")["ds"].diff().dropna() == pd.Timedelta(hours=1)
     assert panel is not None or faulty or len(hourly) == 0 or not hourly.all(), "a good table was refused"
     if panel is None:
         return
+    frame = frame[begun] if missing == "error" else frame
     groups = {name: group.set_index("ds")["y"].sort_index() for name, group in frame.groupby("unique_id")}
     assert panel.ids == tuple(groups)
     for number, group in enumerate(groups.values()):
@@ -946,7 +948,7 @@ def test_until_then_future_times_meet_the_rows_left_out(lengths, data):
 
 @needs_data
 def test_the_transformer_temperatures_are_seven_hourly_series():
-    panel = Panel.from_csv(Path(DATA) / "ett/ETTh1.csv.gz")
+    panel = Panel.from_file(Path(DATA) / "ett/ETTh1.csv.gz")
     assert (panel.shape, panel.frequency.step, panel.layout.time) == ("wide", "h", "date")
     assert panel.ids == ("HUFL", "HULL", "MUFL", "MULL", "LUFL", "LULL", "OT")
     assert panel.lengths.tolist() == [17420] * 7
@@ -957,7 +959,7 @@ def test_the_transformer_temperatures_are_seven_hourly_series():
 @needs_data
 def test_the_twelve_regions_of_pjm_are_refused_for_the_hours_of_the_clock_change():
     with pytest.raises(DataError) as caught:
-        Panel.from_csv(Path(DATA) / "pjm/est_hourly.csv.gz")
+        Panel.from_file(Path(DATA) / "pjm/est_hourly.csv.gz")
     told = str(caught.value)
     for stamp in ("2014-11-02 02:00", "2015-11-01 02:00", "2016-11-06 02:00", "2017-11-05 02:00"):
         assert stamp in told
@@ -979,7 +981,7 @@ def test_the_twelve_regions_of_pjm_are_read_masked_once_the_duplicates_are_gone(
 @needs_data
 def test_the_air_passengers_are_read_through_a_layout():
     layout = TableLayout(time="Month", target="#Passengers")
-    panel = Panel.from_csv(Path(DATA) / "airpassengers/AirPassengers.csv", layout)
+    panel = Panel.from_file(Path(DATA) / "airpassengers/AirPassengers.csv", layout)
     assert (panel.shape, panel.ids, panel.lengths.tolist()) == ("joint", ("#Passengers",), [144])
     assert panel.frequency.step == "MS"
     assert panel.frequency.season_length == 12

@@ -1,6 +1,7 @@
 """Forecasts as a table, in the layout of the table that was asked about."""
 
 from collections.abc import Hashable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from timeseries.panel import Panel
 Floats = npt.NDArray[np.float64]
 
 
-def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | None) -> pd.DataFrame:
+def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | None) -> Any:
     """Write the forecasts that follow each series of a panel as a table.
 
     Parameters
@@ -26,16 +27,16 @@ def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | Non
 
     Returns
     -------
-    DataFrame
-        Long or wide as the question was. A column of the target's name holds the point (the median of
-        quantiles), columns such as ``y_q0.9`` the quantiles.
+    frame
+        Long or wide as the question was, of the same library. A column of the target's name holds the point
+        (the median of quantiles), columns such as ``y_q0.9`` the quantiles.
     """
     horizon = forecast.shape[1]
     times = panel.future_times(horizon)  # (S, H)
-    columns: dict[Hashable, npt.NDArray[np.generic]] = {}
+    columns: dict[Hashable, Any] = {}
     if panel.shape == "long":
         columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)
-    columns[panel.layout.time] = times[0] if panel.shape == "wide" else times.ravel()
+    columns[panel.layout.time] = panel.written(times[0] if panel.shape == "wide" else times.ravel())
     if panel.shape == "wide":
         named = {name: forecast[s, :, 0] for s, name in enumerate(panel.ids)}  # (H, P) each
     else:
@@ -51,5 +52,4 @@ def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | Non
         columns[name] = numbers[:, middle]
     for name, numbers in named.items():
         columns |= {f"{name}_q{level:g}": numbers[:, i] for i, level in enumerate(levels or ())}
-    answer = pd.DataFrame(columns)
-    return answer.set_index(list(panel.index)) if panel.index else answer
+    return panel.as_read(pd.DataFrame(columns))

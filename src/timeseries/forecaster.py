@@ -4,11 +4,9 @@ import sys
 from collections.abc import Mapping
 from dataclasses import fields
 from os import PathLike
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 from sklearn.base import clone
 
 from timeseries import backtesting
@@ -24,9 +22,8 @@ from timeseries.fitted import FittedForecaster, TrainingInterrupted, fit_model, 
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
 from timeseries.splits import Origins
-from timeseries.tables.csv_file import read_csv
 
-Table = pd.DataFrame | str | PathLike[str]  # a frame, or the path of a CSV file
+Table = Any  # a frame of any library, an array, a path or an open file
 
 
 class Forecaster:
@@ -127,7 +124,7 @@ class Forecaster:
         """One record per epoch of the run that chose the number of epochs; losses in scaled units."""
         return self._fitted.history
 
-    def predict(self, df: Table | None = None, *, future: Table | None = None) -> pd.DataFrame:
+    def predict(self, df: Table | None = None, *, future: Table | None = None) -> Any:
         """Forecast the steps that follow the last row of every series.
 
         Parameters
@@ -251,12 +248,8 @@ def read_panel(
     table: Table, layout: TableLayout, future: Table | None = None, *, verbose: bool = False
 ) -> Panel:
     """Read a frame or a CSV file; say on request what was found in it and done to it."""
-    if isinstance(future, (str, PathLike)):
-        future = read_csv(Path(future), layout)
-    if isinstance(table, (str, PathLike)):
-        panel = Panel.from_csv(Path(table), layout, future=future)
-    else:
-        panel = Panel.from_frame(table, layout, future=future)
+    is_file = isinstance(table, (str, PathLike)) or hasattr(table, "read")
+    panel = (Panel.from_file if is_file else Panel.from_frame)(table, layout, future=future)
     if verbose:
         rows = f"{panel.num_series} series, {len(panel.values)} rows."
         print("\n".join([rows, *panel.notes]), file=sys.stderr)  # noqa: T201

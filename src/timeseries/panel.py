@@ -11,25 +11,21 @@ was observed. Three kinds of table become one:
   are several.
 """
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import dataclass, replace
-from pathlib import Path
+from os import PathLike
+from typing import Any, BinaryIO
 
 import numpy as np
 import pandas as pd
 
 from timeseries.errors import DataError
 from timeseries.frequency import Frequency
-from timeseries.tables.alignment import (
-    Timeline,
-    continue_timeline,
-    draw_timeline,
-    numbered_within,
-    offsets_of,
-)
-from timeseries.tables.columns import numbers
-from timeseries.tables.csv_file import read_csv
-from timeseries.tables.layout import SHOWN, Table, TableLayout, fault
+from timeseries.tables.alignment import Timeline, continue_timeline, numbered_within, offsets_of
+from timeseries.tables.cells import joined, ordered_numbers, read_cells, refuse_absent
+from timeseries.tables.files import read_file
+from timeseries.tables.frames import Source, as_source, like
+from timeseries.tables.layout import Table, TableLayout
 from timeseries.tables.regularity import count_steps, fill_gaps, find_frequency
 from timeseries.tables.roles import read_future_table, read_table
 
@@ -71,6 +67,10 @@ class Panel:
         What was done to the table, one sentence each.
     index
         Those of the columns of series and stamps that were the frame's index.
+    zone
+        Time zone in which the table writes its stamps; ``time`` is in UTC then. None: stamps without zone.
+    library
+        The library of the table: "pandas", "polars", "pyarrow", ...
 
     Examples
     --------
@@ -96,23 +96,25 @@ class Panel:
     shape: str
     notes: tuple[str, ...]
     index: tuple[str, ...] = ()
+    zone: str | None = None
+    library: str = "pandas"
 
     @classmethod
-    def from_frame(
-        cls, frame: pd.DataFrame, layout: TableLayout = _LAYOUT, *, future: pd.DataFrame | None = None
-    ) -> "Panel":
+    def from_frame(cls, frame: Any, layout: TableLayout = _LAYOUT, *, future: Any = None) -> "Panel":
         """Read a frame, check all of it, and put its rows in order. The frame stays as it is.
 
         Parameters
         ----------
         frame
-            Long or wide table, see the head of this file. Stamps are found in the column that the layout
-            names, else in an index of dates, else in the only column of dates.
+            Long or wide table, see the head of this file: a frame of pandas, polars, pyarrow or another
+            library that narwhals knows, a dict of columns, an array or a series. Stamps are found in the
+            column that the layout names, else in an index of dates, else in the only column of dates; the rows
+            of an array or series without stamps are numbered.
         layout
             Which column is what.
         future
-            Stamps and known covariates right after the history of each series. None: they end
-            with the history.
+            Table or file of stamps and known covariates that follow the history of each series; rows within
+            the history are not used. None: they end with the history.
 
         Returns
         -------
@@ -134,44 +136,43 @@ class Panel:
         >>> panel.ids, panel.offsets.tolist(), panel.time.tolist()
         (('a', 'b'), [0, 2, 3], [1, 2, 5])
         """
-        table = read_table(frame, layout)
-        panel = _panel(table, None if future is None else read_future_table(future, layout, table))
-        keys = (table.layout.id, table.layout.time) if table.shape == "long" else (table.layout.time,)
-        return replace(panel, index=tuple(name for name in keys if name not in frame.columns))
+        return _panel(as_source(frame, layout), layout, future)
 
     @classmethod
-    def from_csv(
-        cls,
-        path: str | Path,
-        layout: TableLayout = _LAYOUT,
-        *,
-        future: str | Path | pd.DataFrame | None = None,
+    def from_file(
+        cls, file: str | PathLike[str] | BinaryIO, layout: TableLayout = _LAYOUT, *, future: Any = None
     ) -> "Panel":
-        """Read a CSV file with a header, plain or gzipped (.gz), in UTF-8.
+        r"""Read a file: text with a header line, plain or gzipped, or Parquet.
 
         Parameters
         ----------
-        path
-            The file.
+        file
+            Path, or a file opened for reading bytes. Encoding, separator and decimal mark are detected where
+            the layout does not name them.
         layout
             Which column is what.
         future
-            Frame, or path of another such file, as in :meth:`from_frame`.
+            File or table, as in :meth:`from_frame`.
 
         Returns
         -------
         Panel
-            As from :meth:`from_frame`; names of series stay text unless all are whole numbers.
+            As from :meth:`from_frame`; in text, names of series stay text unless all are whole numbers.
 
         Raises
         ------
         DataError
             For an absent, empty or damaged file, and as in :meth:`from_frame`, with the line of the file.
+        MissingExtraError
+            For Parquet without pyarrow.
+
+        Examples
+        --------
+        >>> from io import BytesIO
+        >>> Panel.from_file(BytesIO(b"ds;y\n1;2,5\n2;3,5\n")).values[:, 0].tolist()
+        [2.5, 3.5]
         """
-        table = read_table(read_csv(path, layout), layout, in_file=True)
-        if future is None or isinstance(future, pd.DataFrame):
-            return _panel(table, None if future is None else read_future_table(future, layout, table))
-        return _panel(table, read_future_table(read_csv(future, layout), layout, table, in_file=True))
+        return _panel(read_file(file, layout), layout, future)
 
     @property
     def num_series(self) -> int:
@@ -261,12 +262,14 @@ class Panel:
             known_offsets=offsets_of(known_lengths - dropped),
         )
 
-    def to_frame(self) -> pd.DataFrame:
-        """Write the rows as a table again, in the layout that was read; masked steps are empty cells.
+    def to_frame(self) -> Any:
+        """Write the rows as a table again, in the layout and library that was read.
+
+        Masked steps are empty cells.
 
         Returns
         -------
-        DataFrame
+        frame
             Targets, covariates and static features with their stamps. Known covariates that run past the
             end of the history are left out.
 
@@ -278,13 +281,13 @@ class Panel:
         """
         series = np.repeat(np.arange(self.num_series), self.lengths)  # (N,)
         known = self.known[numbered_within(self.offsets) + self.known_offsets[:-1][series]]  # (N, K)
-        columns: dict[Hashable, np.ndarray] = {}
+        columns: dict[Hashable, Any] = {}
         if self.shape == "long":
             columns[self.layout.id] = pd.Index(self.ids, tupleize_cols=False).to_numpy()[series]
-        columns[self.layout.time] = self.time
+        columns[self.layout.time] = self.written(self.time)
         if self.shape == "wide":  # all series share stamps and covariates: those of the first stand for all
             rows = int(self.lengths[0])
-            columns[self.layout.time] = self.time[:rows]
+            columns[self.layout.time] = self.written(self.time[:rows])
             columns |= {name: self.values[series == s, 0] for s, name in enumerate(self.ids)}
         else:
             rows = len(self.values)
@@ -293,8 +296,15 @@ class Panel:
         columns |= {name: self.values[:rows, count + i] for i, name in enumerate(self.past)}
         columns |= {name: known[:rows, i] for i, name in enumerate(self.future)}
         columns |= {name: self.static[series[:rows], i] for i, name in enumerate(self.static_names)}
-        frame = pd.DataFrame(columns)
-        return frame.set_index(list(self.index)) if self.index else frame
+        return self.as_read(pd.DataFrame(columns))
+
+    def written(self, time: np.ndarray) -> Any:
+        """Write stamps, shape (N,), as the table does: in its time zone, if it has one."""
+        return time if self.zone is None else pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(self.zone)
+
+    def as_read(self, frame: pd.DataFrame) -> Any:
+        """Bring a frame with columns of the table's names into its library, with its index."""
+        return like(frame.set_index(list(self.index)) if self.index else frame, self.library)
 
     def future_times(self, horizon: int) -> np.ndarray:
         """Make the stamps that follow each series.
@@ -318,24 +328,32 @@ class Panel:
         return self.frequency.after(self.time[self.offsets[1:] - 1], horizon)
 
 
-def _panel(table: Table, future_table: Table | None) -> Panel:
+def _opened(table: Any, layout: TableLayout, name: str) -> Source:
+    """Open a file, or take a table of any library."""
+    if isinstance(table, (str, PathLike)) or hasattr(table, "read"):
+        return read_file(table, layout)
+    return as_source(table, layout, name)
+
+
+def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
     """Read the cells of a table and build its panel."""
-    timeline = draw_timeline(table)
-    values = timeline.ordered(_matrix(table, table.columns, absent=table.masks))
-    known = timeline.ordered(_matrix(table, table.layout.future, absent=False))
-    static = _static(timeline)
+    table = read_table(source, layout)
+    later = None
+    if future is not None:
+        later = read_future_table(_opened(future, layout, "future table"), layout, table)
+    cells = read_cells(table)
+    timeline, values, known = cells.timeline, cells.values, cells.known
+    table = timeline.table
     frequency = find_frequency(timeline)
     steps = count_steps(timeline, frequency)
     offsets, time = timeline.offsets, timeline.time
     if (steps > 1).any():
         offsets, time, values = fill_gaps(timeline, frequency, steps, values)
         known = np.empty((len(time), 0))  # with known covariates, gaps have been refused
-    _refuse_unobserved(timeline, offsets, values)
     known_offsets = offsets
-    if future_table is not None:
-        future = continue_timeline(timeline, future_table, frequency)
-        later = future.ordered(_matrix(future_table, table.layout.future, absent=False))
-        known, known_offsets = _joined(known, offsets, later, future.offsets)
+    if later is not None:
+        known, known_offsets = joined(known, offsets, *_continuation(timeline, later, frequency))
+    keys = (table.layout.id, table.layout.time) if table.shape == "long" else (table.layout.time,)
     panel = Panel(
         ids=timeline.ids,
         offsets=offsets,
@@ -343,7 +361,7 @@ def _panel(table: Table, future_table: Table | None) -> Panel:
         time=time,
         known=known,
         known_offsets=known_offsets,
-        static=static,
+        static=cells.static,
         frequency=frequency,
         targets=tuple(str(name) for name in table.targets),
         past=tuple(table.layout.past),
@@ -351,62 +369,21 @@ def _panel(table: Table, future_table: Table | None) -> Panel:
         static_names=tuple(table.layout.static),
         layout=table.layout,
         shape=table.shape,
-        notes=tuple(dict.fromkeys([*table.notes, *(future_table.notes if future_table else [])])),
+        notes=tuple(dict.fromkeys([*table.notes, *(later.notes if later else [])])),
+        index=tuple(name for name in keys if name not in source.frame.columns),
+        zone=timeline.zone,
+        library=source.library,
     )
     return _apart(panel, table.targets) if table.shape == "wide" else panel
 
 
-def _matrix(table: Table, columns: Sequence[Hashable], *, absent: bool) -> np.ndarray:
-    """Read columns of numbers side by side, shape (N, len(columns)), as a copy."""
-    matrix = np.empty((len(table.frame), len(columns)))
-    for number, column in enumerate(columns):
-        matrix[:, number] = numbers(table, column, absent=absent)
-    return matrix
-
-
-def _static(timeline: Timeline) -> np.ndarray:
-    """Read the static features, shape (S, Q), and refuse those that vary within a series."""
-    layout = timeline.table.layout
-    cells = timeline.ordered(_matrix(timeline.table, layout.static, absent=False))
-    static: np.ndarray = cells[timeline.firsts]
-    varies = cells != np.repeat(static, np.diff(timeline.offsets), axis=0)
-    if varies.any():
-        column = int(varies.any(axis=0).argmax())
-        positions = np.flatnonzero(varies[:, column])
-        begins = static[timeline.series(int(positions[0])), column]
-        problem = (
-            f"Static column {layout.static[column]!r} varies within a series (which begins with {begins})."
-        )
-        fix = "make it constant, or name it in TableLayout as past or future instead."
-        raise timeline.fault(problem, positions, fix, layout.static[column])
-    return static
-
-
-def _refuse_unobserved(timeline: Timeline, offsets: np.ndarray, values: np.ndarray) -> None:
-    """Refuse a series without a single value of a target."""
-    table = timeline.table
-    observed = np.logical_or.reduceat(~np.isnan(values[:, : len(table.targets)]), offsets[:-1], axis=0)
-    wrong = np.argwhere(~observed)
-    if len(wrong):
-        lines = []
-        for series, column in wrong[:SHOWN]:
-            name = table.targets[column]
-            lines.append(
-                f"{table.place(timeline.row(timeline.offsets[series]), name)}: nan from here to the end"
-            )
-        problem = "Series without a single observed value cannot be learned or forecast."
-        raise fault(problem, lines, len(wrong), "drop these series.")
-
-
-def _joined(
-    history: np.ndarray, offsets: np.ndarray, later: np.ndarray, later_offsets: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Append to each series' known covariates those of its future; return them with their offsets."""
-    both = offsets + later_offsets
-    known = np.empty((both[-1], history.shape[1]))
-    known[np.repeat(later_offsets[:-1], np.diff(offsets)) + np.arange(len(history))] = history
-    known[np.repeat(offsets[1:], np.diff(later_offsets)) + np.arange(len(later))] = later
-    return known, both
+def _continuation(timeline: Timeline, later: Table, frequency: Frequency) -> tuple[np.ndarray, np.ndarray]:
+    """Read the known covariates that follow the history, shape (M, K), with the offsets of their series."""
+    future, follows = continue_timeline(timeline, later, frequency)
+    known = ordered_numbers(future, later.layout.future)[follows]
+    future = future.kept(follows)
+    refuse_absent(future, known, later.layout.future)
+    return known, future.offsets
 
 
 def _apart(panel: Panel, series: tuple[Hashable, ...]) -> Panel:

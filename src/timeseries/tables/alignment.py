@@ -4,7 +4,8 @@ Every error speaks of the rows as the user numbered them.
 """
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,10 @@ class Timeline:
     """Stamps in order, shape (N,)."""
     rows: np.ndarray | None
     """Position of each in the user's table, shape (N,); None if the table was in order."""
+    zone: str | None = None
+    """Time zone in which the table writes its stamps; ``time`` is in UTC then."""
+    repeats: np.ndarray | None = None
+    """Positions of ``rows`` at which a new stamp begins, where rows of the same stamp are averaged."""
 
     @property
     def firsts(self) -> np.ndarray:
@@ -39,12 +44,31 @@ class Timeline:
         return self.offsets[1:] - 1
 
     def ordered(self, cells: np.ndarray) -> np.ndarray:
-        """Bring cells from the table's order into this order."""
-        return cells if self.rows is None else cells[self.rows]
+        """Bring cells (rows of the table, C) into this order, (N, C); rows of the same stamp are averaged."""
+        cells = cells if self.rows is None else cells[self.rows]
+        return cells if self.repeats is None else _averaged(cells, self.repeats)
 
     def row(self, position: int) -> int:
-        """Return the row of the table behind a position."""
-        return int(position if self.rows is None else self.rows[position])
+        """Return the row of the table behind a position, the first where several are averaged."""
+        return int(self.numbers(np.array([position]))[0])
+
+    def numbers(self, positions: np.ndarray) -> np.ndarray:
+        """Return the rows of the table behind some positions."""
+        positions = positions if self.repeats is None else self.repeats[positions]
+        return np.asarray(positions if self.rows is None else self.rows[positions])
+
+    def written(self, stamp: Any) -> Any:
+        """Write a stamp as the table does: in its time zone."""
+        return plain(stamp) if self.zone is None else plain(stamp).tz_localize("UTC").tz_convert(self.zone)
+
+    def kept(self, keep: np.ndarray) -> "Timeline":
+        """Leave out the rows, shape (N,), and series that are not to be kept."""
+        lengths = np.diff(np.append(0, np.cumsum(keep))[self.offsets])  # (S,)
+        ids = self.ids
+        if (lengths == 0).any():
+            ids = tuple(name for name, length in zip(ids, lengths, strict=True) if length)
+        offsets, rows = offsets_of(lengths[lengths > 0]), self.numbers(np.flatnonzero(keep))
+        return replace(self, ids=ids, offsets=offsets, time=self.time[keep], rows=rows, repeats=None)
 
     def series(self, position: int) -> int:
         """Return the number of the series at a position."""
@@ -56,8 +80,7 @@ class Timeline:
 
     def fault(self, problem: str, positions: np.ndarray, fix: str, column: Hashable = None) -> DataError:
         """Word an error about some positions."""
-        rows = positions if self.rows is None else self.rows[positions]
-        return self.table.fault(problem, rows, fix, column)
+        return self.table.fault(problem, self.numbers(positions), fix, column)
 
 
 def draw_timeline(table: Table) -> Timeline:
@@ -69,8 +92,11 @@ def draw_timeline(table: Table) -> Timeline:
     return _arranged(table, codes, ids)
 
 
-def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> Timeline:
-    """Put the rows of a future table in order, and refuse what does not follow the history step by step."""
+def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> tuple[Timeline, np.ndarray]:
+    """Put the rows of a future table in order, and refuse what does not follow the history step by step.
+
+    Also returns which of them follow the history, shape (N,); those within it are not used.
+    """
     codes = np.zeros(len(table.frame), dtype=np.int64)
     if table.shape == "long":
         refuse_nameless(table)
@@ -90,13 +116,39 @@ def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> Tim
             f"Stamps of the future table are {stamp_kind(future)}, those of the table {stamp_kind(past)}. "
             "Give both the same kind."
         )
-    _refuse_breaks(past, future, frequency)
-    return future
+    if future.zone != past.zone:
+        raise DataError(
+            f"Stamps of the future table have {zone_kind(future.zone)}, those of the table "
+            f"{zone_kind(past.zone)}. Convert one to the time zone of the other."
+        )
+    later = _after_the_history(past, future)
+    _refuse_breaks(past, future.kept(later), frequency)
+    return future, later
+
+
+def _after_the_history(past: Timeline, future: Timeline) -> np.ndarray:
+    """Tell which rows of the future follow the history of their series, shape (N,); each series needs one."""
+    lengths = np.diff(future.offsets)
+    later: np.ndarray = future.time > np.repeat(past.time[past.lasts], lengths)
+    begun = np.flatnonzero(np.logical_or.reduceat(later, future.firsts) == 0)
+    if len(begun):
+        lines = [
+            f"{past.name(series)} ends at {past.written(past.time[past.lasts[series]])}, "
+            f"its future at {past.written(future.time[future.lasts[series]])}"
+            for series in begun[:SHOWN]
+        ]
+        problem = "The future table has no stamp after the last one of each series."
+        raise fault(problem, lines, len(begun), "add the rows that follow the history.")
+    if not later.all():
+        future.table.notes.append(
+            f"{int((~later).sum())} rows of the future table lie in the history: not used."
+        )
+    return later
 
 
 def _arranged(table: Table, codes: np.ndarray, ids: tuple[Hashable, ...]) -> Timeline:
     """Sort rows by series and stamp, unless they are so already."""
-    time = stamps(table)
+    time, zone = stamps(table)
     rows = None
     if (np.diff(codes) < 0).any():
         rows = np.argsort(codes.astype(np.min_scalar_type(len(ids))), kind="stable")
@@ -107,11 +159,31 @@ def _arranged(table: Table, codes: np.ndarray, ids: tuple[Hashable, ...]) -> Tim
         time = time[order]
         table.notes.append(f"Rows of the {table.name} were not in order of {table.layout.time}: sorted.")
     offsets = offsets_of(np.bincount(codes, minlength=len(ids)))
-    timeline = Timeline(table=table, ids=ids, offsets=offsets, time=time, rows=rows)
-    again = np.flatnonzero((codes[1:] == codes[:-1]) & (time[1:] == time[:-1])) + 1
-    if len(again):
-        raise _duplicates(timeline, again)
-    return timeline
+    timeline = Timeline(table=table, ids=ids, offsets=offsets, time=time, rows=rows, zone=zone)
+    again = np.concatenate([[False], (codes[1:] == codes[:-1]) & (time[1:] == time[:-1])])
+    return _without_repeats(timeline, again) if again.any() else timeline
+
+
+def _without_repeats(timeline: Timeline, again: np.ndarray) -> Timeline:
+    """Keep a row of each stamp, as the layout says; ``again``, (N,), marks those that repeat the last."""
+    table, kind = timeline.table, timeline.table.layout.duplicates
+    if kind == "error":
+        raise _duplicates(timeline, np.flatnonzero(again))
+    did = "their numbers were averaged" if kind == "mean" else f"the {kind} row was kept"
+    table.notes.append(f"{int(again.sum())} rows of the {table.name} repeat a stamp of their series: {did}.")
+    keep = ~again if kind != "last" else ~np.append(again[1:], False)
+    kept = timeline.kept(keep)
+    return replace(kept, rows=timeline.rows, repeats=np.flatnonzero(keep)) if kind == "mean" else kept
+
+
+def _averaged(cells: np.ndarray, begins: np.ndarray) -> np.ndarray:
+    """Average each run of rows that begins at ``begins``, column by column, over what was observed."""
+    first = np.repeat(cells[begins], np.diff(np.append(begins, len(cells))), axis=0)
+    base = np.where(np.isnan(first), 0.0, first)  # equal numbers keep their last bit
+    seen = np.add.reduceat(~np.isnan(cells), begins, axis=0, dtype=np.int64)
+    excess = np.add.reduceat(np.nan_to_num(cells - base), begins, axis=0)
+    mean = base[begins] + excess / np.maximum(seen, 1)
+    return np.where(seen > 0, mean, np.nan)
 
 
 def _duplicates(timeline: Timeline, again: np.ndarray) -> DataError:
@@ -122,14 +194,16 @@ def _duplicates(timeline: Timeline, again: np.ndarray) -> DataError:
     lines = []
     for position in again[:SHOWN]:
         one, two = timeline.row(position - 1), timeline.row(position)
-        agree = cells.iloc[one].equals(cells.iloc[two])
+        agree = "agree" if cells.iloc[one].equals(cells.iloc[two]) else "differ"
         lines.append(
-            f"{timeline.name(timeline.series(position))}, {name} {plain(timeline.time[position])}: "
-            f"{table.numbered(one)} and {table.numbered(two)}, their values {'agree' if agree else 'differ'}"
+            f"{timeline.name(timeline.series(position))}, {name} "
+            f"{timeline.written(timeline.time[position])}: {table.numbered(one)} and {table.numbered(two)}, "
+            f"their values {agree}"
         )
     problem = f"Column {name!r} of the {table.name} has the same stamp twice within a series."
     keys = [table.layout.id, name] if table.shape == "long" else [name]
-    fix = f"drop or average the surplus rows, e.g. frame.drop_duplicates({keys!r})"
+    fix = "give duplicates='first', 'last' or 'mean', or drop the surplus rows, "
+    fix += f"e.g. frame.drop_duplicates({keys!r})"
     if table.shape != "long":
         fix += "; if the table holds several series, name their column in TableLayout(id=...)"
     if (
@@ -149,11 +223,11 @@ def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> No
         for series in wrong[:SHOWN]:
             begins, ends = future.firsts[series], past.lasts[series]
             lines.append(
-                f"{past.name(series)} ends at {plain(past.time[ends])}, so the future table must begin at "
-                f"{plain(expected[series])}; it begins at {plain(future.time[begins])} "
+                f"{past.name(series)} ends at {past.written(past.time[ends])}, so the future table must "
+                f"begin at {past.written(expected[series])}; it begins at {past.written(future.time[begins])} "
                 f"({future.table.numbered(future.row(begins))})"
             )
-        fix = "give exactly the rows that follow the history."
+        fix = "give every row that follows the history."
         raise fault(
             "The future table must begin right after the last stamp of each series.", lines, len(wrong), fix
         )
@@ -164,6 +238,11 @@ def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> No
         problem = f"Rows of the future table do not follow the one before by one step of {frequency.step!r}."
         column = future.table.layout.time
         raise future.fault(problem, np.flatnonzero(steps != 1), "add the rows that are absent.", column)
+
+
+def zone_kind(zone: str | None) -> str:
+    """Say which time zone stamps have."""
+    return "no time zone" if zone is None else f"the time zone {zone}"
 
 
 def stamp_kind(timeline: Timeline) -> str:

@@ -10,7 +10,7 @@ import pandas as pd
 from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
-from timeseries.errors import DataError
+from timeseries.errors import SettingError
 from timeseries.steps import STAMP
 from timeseries.tables.layout import Table
 
@@ -46,8 +46,8 @@ def refuse_nameless(table: Table) -> None:
         raise table.fault(problem, np.flatnonzero(absent), fix, table.layout.id)
 
 
-def stamps(table: Table) -> np.ndarray:
-    """Read the stamps, shape (N,): datetime64[us], or int64 for integer time."""
+def stamps(table: Table) -> tuple[np.ndarray, str | None]:
+    """Read the stamps, shape (N,), and their time zone: datetime64[us], in UTC if zoned, or int64."""
     name = table.layout.time
     column = table.frame[name]
     absent = column.isna().to_numpy()
@@ -57,12 +57,17 @@ def stamps(table: Table) -> np.ndarray:
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.astype(column.cat.categories.dtype)
     kind = types.infer_dtype(column, skipna=True)
+    if kind == "integer" and table.layout.date_format:
+        column, kind = column.astype(str), "string"
     if kind in ("integer", "floating", "mixed-integer-float"):
-        return _integer_stamps(table, column)
+        return _integer_stamps(table, column), None
     if kind == "string":
         column = _dates_from_text(table, column)
     elif kind == "period":
         column = pd.PeriodIndex(column).to_timestamp().to_series()
+        table.notes.append(
+            f"Column {name!r} of the {table.name} holds periods: read as the stamps of their start."
+        )
     elif kind not in ("datetime64", "datetime", "date"):
         problem = f"Column {name!r} of the {table.name} must hold dates or integers, but holds {kind} values."
         raise table.fault(problem, np.arange(len(column)), "convert it with pd.to_datetime.", name)
@@ -81,53 +86,79 @@ def _integer_stamps(table: Table, column: "pd.Series[float]") -> np.ndarray:
     return numbers.astype(np.int64)
 
 
-def _date_stamps(table: Table, column: "pd.Series[Any]") -> np.ndarray:
-    """Read dates that pandas knows as such: without time zone, in microseconds."""
+def _date_stamps(table: Table, column: "pd.Series[Any]") -> tuple[np.ndarray, str | None]:
+    """Read dates that pandas knows as such, in microseconds; those of a time zone in UTC, with its name."""
     name = table.layout.time
-    if column.dtype == object and column.map(lambda date: getattr(date, "tzinfo", None) is not None).any():
-        raise _zoned(table)
-    dates = pd.DatetimeIndex(pd.to_datetime(column, errors="coerce"))
-    if dates.tz is not None:
-        raise _zoned(table)
+    if column.dtype == object:
+        _refuse_mixed_zones(table, column.map(lambda date: str(getattr(date, "tzinfo", None))))
+        first = getattr(column.iloc[0], "tzinfo", None)
+        column = pd.to_datetime(column, errors="coerce", utc=first is not None)
+        column = column if first is None else column.dt.tz_convert(first)
+    dates = pd.DatetimeIndex(column)
     unread = dates.isna()
     if unread.any():
         problem = f"Column {name!r} of the {table.name} holds values that are no dates."
         raise table.fault(problem, np.flatnonzero(unread), "correct them, or drop these rows.", name)
-    exact = dates.to_numpy()
+    zone = None if dates.tz is None else _zone_name(table, dates)
+    exact = dates.to_numpy() if zone is None else dates.tz_convert("UTC").tz_localize(None).to_numpy()
     stamps = exact.astype(STAMP)  # a copy
     if exact.dtype != STAMP and (stamps != exact).any():
         problem = f"Column {name!r} of the {table.name} is finer than a microsecond."
         raise table.fault(
             problem, np.flatnonzero(stamps != exact), f"use frame[{name!r}].dt.round('us').", name
         )
-    return stamps
+    return stamps, zone
 
 
-def _zoned(table: Table) -> DataError:
-    """Word the error about stamps with a time zone."""
-    name = table.layout.time
-    problem = f"Column {name!r} of the {table.name} has a time zone; stamps must be without one, e.g. in UTC."
-    fix = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}], utc=True).dt.tz_localize(None)"
-    return table.fault(problem, np.arange(len(table.frame)), fix, name)
+def _zone_name(table: Table, dates: pd.DatetimeIndex) -> str:
+    """Return the name by which pandas finds the zone of some dates again."""
+    zone = str(dates.tz)
+    try:
+        dates[:0].tz_convert(zone)
+    except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+        name = table.layout.time
+        problem = f"Column {name!r} of the {table.name} has a time zone without a common name, {zone}."
+        fix = f"name it, e.g. frame[{name!r}].dt.tz_convert('UTC')."
+        raise table.fault(problem, np.arange(len(dates)), fix, name) from None
+    return zone
+
+
+def _refuse_mixed_zones(table: Table, zones: "pd.Series[Any]") -> None:
+    """Refuse stamps whose time zone or offset, given as text, is not that of the first."""
+    others = np.flatnonzero((zones != zones.iloc[0]).to_numpy(dtype=bool))
+    if len(others):
+        name = table.layout.time
+        problem = (
+            f"Column {name!r} of the {table.name} mixes time zones or offsets; the first is {zones.iloc[0]}."
+        )
+        fix = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}], utc=True)"
+        raise table.fault(problem, others, fix, name)
 
 
 def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]":
-    """Parse text as dates, all in the format of the first one."""
-    name = table.layout.time
+    """Parse text as dates, all in the named format or that of the first one."""
+    name, form = table.layout.time, table.layout.date_format
     problem = f"Column {name!r} of the {table.name} holds text that is no date"
-    fix = f"write dates as YYYY-MM-DD HH:MM:SS, or use pd.to_datetime(frame[{name!r}], format=...)."
-    if _day_and_month_unclear(column):
+    fix = "write dates as YYYY-MM-DD HH:MM:SS, or give their format, e.g. date_format='%d/%m/%Y'."
+    if form is None and _day_and_month_unclear(column):
         unclear = f"Column {name!r} of the {table.name}: which of the numbers is the day and which the month?"
+        fix = "give date_format='%d/%m/%Y' if the day comes first, '%m/%d/%Y' if the month does."
         raise table.fault(unclear, np.arange(len(column)), fix, name)
-    form = _date_format(column)
+    like = f"like {form!r}" if form else f"like the first, {column.iloc[0]!r}"
+    form = form or _date_format(column)
     if form is None:
         raise table.fault(f"{problem}.", np.arange(len(column)), fix, name)
-    if "%z" in form:
-        raise _zoned(table)
-    dates = pd.to_datetime(column, format=form, errors="coerce")
+    zoned = "%z" in form
+    if zoned:
+        offsets = column.str.extract(r"([+-]\d\d(?::?\d\d)?|Z|UTC)\s*$")[0].replace("UTC", "Z").fillna("none")
+        _refuse_mixed_zones(table, offsets)
+    try:
+        dates = pd.to_datetime(column, format=form, errors="coerce")
+    except ValueError as error:
+        raise SettingError(f"date_format={form!r} is no format of dates: {error}.") from None
     unread = dates.isna().to_numpy()
     if unread.any():
-        raise table.fault(f"{problem} like the first, {column.iloc[0]!r}.", np.flatnonzero(unread), fix, name)
+        raise table.fault(f"{problem} {like}.", np.flatnonzero(unread), fix, name)
     return dates
 
 
@@ -173,8 +204,8 @@ def holds_numbers(column: pd.Series) -> bool:
     return bool(_as_numbers(text).notna().any() or _with_commas(text).any())
 
 
-def numbers(table: Table, column: Hashable, *, absent: bool) -> np.ndarray:
-    """Read a column of numbers as float64, shape (N,), with NaN where ``absent`` values are allowed."""
+def numbers(table: Table, column: Hashable) -> np.ndarray:
+    """Read a column of numbers as float64, shape (N,), with NaN where they are absent."""
     cells = table.frame[column]
     if types.infer_dtype(cells, skipna=True) == "boolean":
         table.notes.append(f"Column {column!r} holds true and false: read as 1 and 0.")
@@ -195,23 +226,7 @@ def numbers(table: Table, column: Hashable, *, absent: bool) -> np.ndarray:
         problem = f"Column {column!r} of the {table.name} holds infinite values; expected finite numbers."
         fix = "correct them, or make them NaN and give missing='mask'."
         raise table.fault(problem, np.flatnonzero(infinite), fix, column)
-    if not absent:
-        _refuse_absent(table, column, np.isnan(values))
     return values
-
-
-def _refuse_absent(table: Table, column: Hashable, absent: np.ndarray) -> None:
-    """Refuse absent values, with the advice that suits the role of the column."""
-    if not absent.any():
-        return
-    problem = (
-        f"Column {column!r} of the {table.name} has absent values (NaN); expected a number in every row."
-    )
-    if column in table.columns:
-        fix = "give missing='mask' to keep them as masked steps, or fill them (at the ends: drop the rows)."
-    else:
-        fix = "fill them: a covariate known into the future and a static feature need every value."
-    raise table.fault(problem, np.flatnonzero(absent), fix, column)
 
 
 def _numbers_from_objects(table: Table, column: Hashable) -> pd.Series:
@@ -219,7 +234,7 @@ def _numbers_from_objects(table: Table, column: Hashable) -> pd.Series:
     cells = table.frame[column]
     problem = f"Column {column!r} of the {table.name} must hold numbers"
     if not types.is_string_dtype(cells.dtype) and cells.dtype != object:
-        fix = "convert it to numbers, or leave it out."
+        fix = "convert it to numbers, or leave it out; forecasts are of numbers, not of classes."
         raise table.fault(f"{problem}, not {cells.dtype} values.", np.arange(len(cells)), fix, column)
     read = _as_numbers(cells)
     is_text = cells.map(lambda cell: isinstance(cell, str)).to_numpy(dtype=bool)
@@ -229,7 +244,7 @@ def _numbers_from_objects(table: Table, column: Hashable) -> pd.Series:
         return read.astype(np.float64)
     rows = np.flatnonzero(wrong)
     if _with_commas(cells.iloc[rows[:1]]).any():
-        fix = "for decimal commas read the file with pd.read_csv(..., decimal=','), else with thousands=','."
+        fix = "for a decimal comma give decimal=',' where a file is read; write no thousands separators."
     elif unread.any():
         fix = "correct these cells, or make them NaN and give missing='mask'."
     else:

@@ -3,6 +3,7 @@
 Whoever finds a fault names it through :class:`Table`, so that all errors locate cells in the same words.
 """
 
+import codecs
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,6 +17,12 @@ from timeseries.frequency import Frequency
 SHOWN = 5
 """How many offenders an error lists before it only counts."""
 
+_OPTIONS = {
+    "missing": ["error", "mask"],
+    "duplicates": ["error", "first", "last", "mean"],
+    "bad_series": ["error", "drop"],
+}
+
 
 @dataclass(frozen=True)
 class TableLayout:
@@ -24,7 +31,7 @@ class TableLayout:
     Raises
     ------
     SettingError
-        If a column is given two roles, ``missing`` is unknown or ``freq`` is no frequency.
+        If a column is given two roles, an option has an unknown value or ``freq`` is no frequency.
 
     Examples
     --------
@@ -52,6 +59,19 @@ class TableLayout:
     """Step between stamps, such as "h" or "MS", or an integer for integer time. None: inferred."""
     missing: str = "error"
     """What to do with absent values and absent stamps: "error" refuses, "mask" keeps them as masked steps."""
+    duplicates: str = "error"
+    """What to do with rows that repeat a stamp of their series: "error" refuses, "first" or "last" keeps that
+    row of the table, "mean" averages their numbers."""
+    bad_series: str = "error"
+    """What to do with series without a single observed value: "error" refuses, "drop" leaves them out."""
+    date_format: str | None = None
+    """How stamps are written, such as "%d/%m/%Y". None: detected, unless day and month could be confused."""
+    separator: str | None = None
+    """What separates the cells of a text file. None: comma, semicolon, tab or bar, detected."""
+    decimal: str | None = None
+    """The decimal mark of a text file, "." or ",". None: detected."""
+    encoding: str | None = None
+    """The encoding of a text file, such as "utf-8" or "cp1252". None: detected."""
 
     def __post_init__(self) -> None:
         for role in ("past", "future", "static"):
@@ -60,8 +80,10 @@ class TableLayout:
             object.__setattr__(self, "target", _names(self.target))
         if self.target == ():
             raise SettingError("target=[] names no column; leave it out to use the default.")
-        if self.missing not in ("error", "mask"):
-            raise unknown_name("value of missing", self.missing, ["error", "mask"])
+        for option, values in _OPTIONS.items():
+            if getattr(self, option) not in values:
+                raise unknown_name(f"value of {option}", getattr(self, option), values)
+        self._check_writing()
         if self.freq is not None:
             Frequency.parse(self.freq)
         self._refuse_second_roles()
@@ -70,6 +92,23 @@ class TableLayout:
     def named_targets(self) -> tuple[str, ...]:
         """The targets as a tuple; empty where the table decides."""
         return _names(self.target)
+
+    def _check_writing(self) -> None:
+        """Refuse what no text file can be written with."""
+        if self.decimal not in (None, ".", ","):
+            raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}.")
+        if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
+            raise SettingError(f"separator must be one character such as ';', got {self.separator!r}.")
+        if self.separator is not None and self.separator == self.decimal:
+            raise SettingError(f"separator and decimal are both {self.decimal!r}; they must differ.")
+        if self.encoding is not None:
+            try:
+                b"".decode(self.encoding)
+            except (LookupError, ValueError):
+                raise SettingError(
+                    f"Unknown encoding {self.encoding!r}. Known are utf-8, utf-16, latin-1, cp1252 and more."
+                ) from None
+            object.__setattr__(self, "encoding", codecs.lookup(self.encoding).name)
 
     def _refuse_second_roles(self) -> None:
         """Refuse a column that is named twice."""

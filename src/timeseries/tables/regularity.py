@@ -8,7 +8,7 @@ import pandas as pd
 from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
 from timeseries.tables.alignment import Timeline, numbered_within, offsets_of, stamp_kind
-from timeseries.tables.layout import SHOWN, fault, plain
+from timeseries.tables.layout import SHOWN, fault
 
 _ASKED = 10  # how many series, the longest ones, are asked for their frequency
 _FILL_FACTOR = 100  # masking may make so many rows of one given,
@@ -152,9 +152,10 @@ def _contradiction(timeline: Timeline, positions: np.ndarray) -> DataError:
     """Word the error about a declared frequency that the stamps do not follow."""
     layout = timeline.table.layout
     problem = (
-        f"freq={layout.freq!r} was declared, but column {layout.time!r} steps by '{_observed(timeline)}'."
+        f"Column {layout.time!r} must step by freq={layout.freq!r}, but steps by '{_observed(timeline)}'."
     )
-    return timeline.fault(problem, positions, "leave freq out, or give the one observed.", layout.time)
+    fix = "resample the table to that step; if freq itself is wrong, leave it out, or give the one observed."
+    return timeline.fault(problem, positions, fix, layout.time)
 
 
 def _mixture(timeline: Timeline, frequency: Frequency, others: np.ndarray) -> DataError:
@@ -205,7 +206,7 @@ def _gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> DataEr
         between = f"between {timeline.table.numbered(timeline.row(position - 1))}"
         between += f" and {timeline.table.numbered(timeline.row(position))}"
         lines += [
-            f"{timeline.name(first)}, {timeline.table.layout.time} {plain(stamp)}, {between}"
+            f"{timeline.name(first)}, {timeline.table.layout.time} {timeline.written(stamp)}, {between}"
             for stamp in absent
         ]
         if len(lines) == SHOWN:

@@ -8,19 +8,23 @@ import pandas as pd
 
 from timeseries.errors import DataError, SettingError, did_you_mean
 from timeseries.tables.columns import holds_numbers, reads_as_dates
+from timeseries.tables.frames import STAMPED, Source
 from timeseries.tables.layout import SHOWN, Table, TableLayout, plain
 
 _DEFAULT = TableLayout()
 
 
-def read_table(frame: pd.DataFrame, layout: TableLayout, *, in_file: bool = False) -> Table:
+def read_table(source: Source, layout: TableLayout) -> Table:
     """Find the role of every column of the table that a panel is made from."""
-    frame, layout = _with_time(_checked(frame, layout, "table"), layout, "table")
+    frame, layout = _with_time(_checked(source.frame, layout, "table"), layout, "table")
     for role in ("past", "future", "static"):
         for name in getattr(layout, role):
             _require(frame, name, role, "table")
     shape, targets, notes = _targets(frame, layout)
-    table = Table(frame=frame, layout=layout, shape=shape, targets=targets, in_file=in_file, notes=notes)
+    notes[:0] = source.notes
+    table = Table(
+        frame=frame, layout=layout, shape=shape, targets=targets, in_file=source.in_file, notes=notes
+    )
     used = {layout.id, layout.time, *table.columns, *layout.future, *layout.static}
     unused = [name for name in frame.columns if name not in used]
     if unused:
@@ -28,9 +32,7 @@ def read_table(frame: pd.DataFrame, layout: TableLayout, *, in_file: bool = Fals
     return table
 
 
-def read_future_table(
-    frame: pd.DataFrame, layout: TableLayout, past: Table, *, in_file: bool = False
-) -> Table:
+def read_future_table(source: Source, layout: TableLayout, past: Table) -> Table:
     """Find the columns of the table that continues the known covariates of ``past``."""
     name = "future table"
     if not layout.future:
@@ -38,13 +40,20 @@ def read_future_table(
             "A future table was given, but the layout has no covariates that are known into the future: "
             "name them in TableLayout(future=[...])."
         )
-    frame, layout = _with_time(_checked(frame, layout, name), layout, name)
+    frame, layout = _with_time(_checked(source.frame, layout, name), layout, name)
     if past.shape == "long":
         _require(frame, layout.id, "id", name)
     for column in layout.future:
         _require(frame, column, "future", name)
-    targets = past.targets
-    return Table(frame=frame, layout=layout, shape=past.shape, targets=targets, name=name, in_file=in_file)
+    return Table(
+        frame=frame,
+        layout=layout,
+        shape=past.shape,
+        targets=past.targets,
+        name=name,
+        in_file=source.in_file,
+        notes=list(source.notes),
+    )
 
 
 def duplicate_columns(columns: Iterable[Hashable], name: str) -> DataError:
@@ -55,14 +64,8 @@ def duplicate_columns(columns: Iterable[Hashable], name: str) -> DataError:
     )
 
 
-def _checked(frame: object, layout: TableLayout, name: str) -> pd.DataFrame:
-    """Refuse what is no flat frame with rows; make index levels of the layout's names ordinary columns."""
-    if not isinstance(frame, pd.DataFrame):
-        kind = f"{type(frame).__module__}.{type(frame).__qualname__}"
-        raise DataError(
-            f"The {name} must be a pandas DataFrame, got {kind}. Make one: "
-            + ("with its to_pandas()." if hasattr(frame, "to_pandas") else "pd.DataFrame(...).")
-        )
+def _checked(frame: pd.DataFrame, layout: TableLayout, name: str) -> pd.DataFrame:
+    """Refuse a frame that is not flat or has no rows; make index levels of the layout ordinary columns."""
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(
             f"The {name} has column names of {frame.columns.nlevels} levels; expected one. "
@@ -80,7 +83,7 @@ def _with_time(frame: pd.DataFrame, layout: TableLayout, name: str) -> tuple[pd.
     """Find the stamps; return the frame with them as a column, and the layout with that column's name."""
     if layout.time in frame.columns:
         return frame, layout
-    if isinstance(frame.index, (pd.DatetimeIndex, pd.PeriodIndex)):
+    if isinstance(frame.index, STAMPED):
         taken = frame.index.name is None or frame.index.name in frame.columns
         time = layout.time if taken else str(frame.index.name)
         return frame.reset_index(names=time), replace(layout, time=time)
@@ -113,6 +116,8 @@ def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hasha
         return "joint", named, []
     roles = {layout.time, *layout.past, *layout.future, *layout.static}
     series = tuple(name for name in frame.columns if name not in roles and holds_numbers(frame[name]))
+    if not series and "y" in frame.columns:
+        return "joint", ("y",), []  # its cells are refused one by one
     if not series:
         raise DataError(
             f"The table has no column of numbers to forecast. Columns: {_listed(frame.columns)}. "
