@@ -108,8 +108,8 @@ class Panel:
         frame
             Long or wide table, see the head of this file: a frame of pandas, polars, pyarrow or another
             library that narwhals knows, a dict of columns, an array or a series. Stamps are found in the
-            column that the layout names, else in an index of dates, else in the only column of dates; the rows
-            of an array or series without stamps are numbered.
+            column that the layout names, else in an index of dates, else in the only column of dates; the
+            rows of an array or series without stamps are numbered.
         layout
             Which column is what.
         future

@@ -61,6 +61,14 @@ class Timeline:
         """Write a stamp as the table does: in its time zone."""
         return plain(stamp) if self.zone is None else plain(stamp).tz_localize("UTC").tz_convert(self.zone)
 
+    @property
+    def local_advice(self) -> str:
+        """Say what helps if the steps are not regular because clocks were changed."""
+        if self.zone in (None, "UTC"):
+            return ""
+        name = self.table.layout.time
+        return f" If these are local days or months, drop the zone: frame[{name!r}].dt.tz_localize(None)."
+
     def kept(self, keep: np.ndarray) -> "Timeline":
         """Leave out the rows, shape (N,), and series that are not to be kept."""
         lengths = np.diff(np.append(0, np.cumsum(keep))[self.offsets])  # (S,)
@@ -223,8 +231,8 @@ def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> No
         for series in wrong[:SHOWN]:
             begins, ends = future.firsts[series], past.lasts[series]
             lines.append(
-                f"{past.name(series)} ends at {past.written(past.time[ends])}, so the future table must "
-                f"begin at {past.written(expected[series])}; it begins at {past.written(future.time[begins])} "
+                f"{past.name(series)} ends at {past.written(past.time[ends])}, so the future table "
+                f"must begin at {past.written(expected[series])}; it begins at {past.written(future.time[begins])} "
                 f"({future.table.numbered(future.row(begins))})"
             )
         fix = "give every row that follows the history."

@@ -119,6 +119,7 @@ def _no_frequency(timeline: Timeline) -> DataError:
     if timeline.time.dtype.kind == "M":
         fix = (
             "resample to a regular step, e.g. with frame.resample, or number the steps 0, 1, 2, ... as time."
+            + timeline.local_advice
         )
     else:
         fix = "number the steps regularly."
@@ -139,7 +140,7 @@ def _off_grid(timeline: Timeline, frequency: Frequency, positions: np.ndarray) -
         )
     else:
         problem = f"Stamps in column {name!r} cannot belong to the frequency {frequency.step!r}."
-    fix = "correct or drop these rows, or resample the series to a regular step."
+    fix = f"correct or drop these rows, or resample the series to a regular step.{timeline.local_advice}"
     return timeline.fault(problem, positions, fix, name)
 
 
