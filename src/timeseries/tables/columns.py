@@ -244,7 +244,9 @@ def _numbers_from_objects(table: Table, column: Hashable) -> pd.Series:
         return read.astype(np.float64)
     rows = np.flatnonzero(wrong)
     if _with_commas(cells.iloc[rows[:1]]).any():
-        fix = "for a decimal comma give decimal=',' where a file is read; write no thousands separators."
+        fix = (
+            "write no thousands separators and one decimal mark; where a file is read, decimal=',' names it."
+        )
     elif unread.any():
         fix = "correct these cells, or make them NaN and give missing='mask'."
     else:

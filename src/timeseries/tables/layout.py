@@ -103,7 +103,7 @@ class TableLayout:
             raise SettingError(f"separator and decimal are both {self.decimal!r}; they must differ.")
         if self.encoding is not None:
             try:
-                b"".decode(self.encoding)
+                "a".encode(self.encoding)
             except (LookupError, ValueError):
                 raise SettingError(
                     f"Unknown encoding {self.encoding!r}. Known are utf-8, utf-16, latin-1, cp1252 and more."
