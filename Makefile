@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all lint bench format
+.PHONY: demo test test-all test-pandas2 lint bench format
 
 demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
 	$(BIN)/python examples/airpassengers.py
@@ -13,6 +13,11 @@ test: $(VENV)/installed  ## the quick tests
 
 test-all: $(VENV)/installed  ## every test that this machine can run
 	$(BIN)/python -m pytest -q -n 2
+
+test-pandas2: $(VENV)/installed  ## the tests of tables under the oldest pandas that is supported
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
+		--target $(VENV)/pandas2 pandas==2.2.3 pytz
+	PYTHONPATH=$(VENV)/pandas2 $(BIN)/python -m pytest -q -n 2 tests/test_panel.py tests/test_frequency.py tests/tables
 
 lint: $(VENV)/installed  ## style and types
 	$(BIN)/ruff format --check

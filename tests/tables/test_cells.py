@@ -195,7 +195,7 @@ CELLS = st.one_of(
     st.datetimes(timezones=st.sampled_from([datetime.UTC, BERLIN])),
     st.dates(),
     st.complex_numbers(),
-    st.decimals(),
+    st.decimals(allow_nan=False),
     st.lists(st.integers(), max_size=1),
     st.tuples(),
     st.binary(max_size=2),
@@ -241,12 +241,26 @@ def columns(draw, rows):
 
 @st.composite
 def frames(draw):
+    """Good long tables, of which columns are replaced, renamed, left out or made the index."""
     rows = draw(st.integers(0, 6))
-    usual = ["unique_id", "ds", "y", "price", "area"]
-    names = draw(st.one_of(st.sampled_from([usual, usual[:3], usual[1:3]]), st.lists(COLUMNS, max_size=4)))
-    parts = [draw(columns(rows)).rename(name) for name in names]
-    frame = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=range(rows))
-    if parts and draw(st.booleans()) and parts[0].dtype != np.float16:
+    good = {
+        "unique_id": pd.Series(
+            draw(st.lists(st.sampled_from("ab"), min_size=rows, max_size=rows)), dtype=object
+        ),
+        "ds": pd.Series(pd.date_range("2024-03-30", periods=rows, freq="h")),
+        "y": pd.Series(
+            draw(st.lists(st.sampled_from([1.0, 2.0, NAN]), min_size=rows, max_size=rows)), dtype=float
+        ),
+        "price": pd.Series(np.arange(rows, dtype=float)),
+        "area": pd.Series(np.ones(rows)),
+    }
+    for name in draw(st.lists(st.sampled_from(sorted(good)), max_size=2)):
+        good[name] = draw(columns(rows))
+    dropped = draw(st.lists(st.sampled_from([*good, *good, "unique_id"]), max_size=2))
+    renamed = draw(st.dictionaries(st.sampled_from([*good]), COLUMNS, max_size=1))
+    parts = [column.rename(renamed.get(name, name)) for name, column in good.items() if name not in dropped]
+    frame = pd.concat(parts, axis=1)
+    if draw(st.booleans()) and parts[0].dtype != np.float16:
         frame = frame.iloc[:, 1:].set_index(pd.Index(parts[0]))
     return frame
 
@@ -283,3 +297,9 @@ def test_any_frame_is_refused_in_our_words_or_becomes_a_panel_of_numbers(frame, 
     assert panel.offsets[-1] == len(panel.values) == len(panel.time)
     assert len(panel.ids) == panel.num_series == len(panel.static)
     panel.to_frame()
+
+
+@pytest.mark.parametrize("year", [-5000, 0, 10_000, 280_000])
+def test_years_that_no_calendar_prints_are_refused(year):
+    time = np.datetime64(year - 1970, "Y").astype("datetime64[s]") + np.arange(3)
+    assert "outside the years 1 to 9999" in refusal(pd.DataFrame({"ds": time, "y": 1.0}))

@@ -15,6 +15,7 @@ from timeseries.steps import STAMP
 from timeseries.tables.layout import Table
 
 _LARGEST_INTEGER_STAMP = 2**53  # beyond it, float64 no longer tells neighbours apart
+_EARLIEST, _LATEST = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
 _DAY_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"
 
 
@@ -102,6 +103,11 @@ def _date_stamps(table: Table, column: "pd.Series[Any]") -> tuple[np.ndarray, st
     zone = None if dates.tz is None else _zone_name(table, dates)
     exact = dates.to_numpy() if zone is None else dates.tz_convert("UTC").tz_localize(None).to_numpy()
     stamps = exact.astype(STAMP)  # a copy
+    outside = (stamps < _EARLIEST) | (stamps > _LATEST)
+    if outside.any():
+        problem = f"Column {name!r} of the {table.name} holds stamps outside the years 1 to 9999."
+        fix = "correct them, or number the steps 0, 1, 2, ... as time."
+        raise table.fault(problem, np.flatnonzero(outside), fix, name)
     if exact.dtype != STAMP and (stamps != exact).any():
         problem = f"Column {name!r} of the {table.name} is finer than a microsecond."
         raise table.fault(
@@ -262,4 +268,5 @@ def _as_numbers(cells: pd.Series) -> pd.Series:
 
 def _with_commas(cells: pd.Series) -> pd.Series:
     """Tell which texts are numbers with a comma in them: 1,5 or 1,234.5."""
-    return cells.astype(str).str.fullmatch(r"\s*[+-]?\d[\d.]*(,\d+)+(\.\d+)?\s*")
+    texts = [cell if isinstance(cell, str) else "" for cell in cells]
+    return pd.Series(texts, dtype=object).str.fullmatch(r"\s*[+-]?\d[\d.]*(,\d+)+(\.\d+)?\s*")

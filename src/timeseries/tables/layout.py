@@ -194,8 +194,9 @@ def fault(problem: str, lines: Sequence[str], count: int, fix: str) -> DataError
 
 def plain(value: Any) -> Any:
     """Turn a NumPy scalar into the Python value that prints as a person writes it."""
-    if isinstance(value, np.datetime64):
-        return pd.Timestamp(value)
+    stamp = pd.Timestamp(value) if isinstance(value, np.datetime64) else value
+    if isinstance(stamp, pd.Timestamp):
+        return stamp if 1 <= stamp.year <= 9999 else stamp.asm8  # pandas cannot print other years
     return value.item() if isinstance(value, np.generic) else value
 
 
