@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 LAYERS = [  # a module may import from the lines above its own, and from its own package
     ["timeseries", "timeseries.errors"],
-    ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.datasets"],
+    ["timeseries.settings", "timeseries.windows", "timeseries.splits"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
     ["timeseries.steps"],
     ["timeseries.frequency"],
@@ -33,7 +33,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
         "timeseries.deeplearning.loading",
     ],
     ["timeseries.deeplearning.strict_json", "timeseries.deeplearning.atomic_file"],
-    ["timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
+    ["timeseries.datasets", "timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
     ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
     ["timeseries.deeplearning.gather"],
     ["timeseries.deeplearning.networks", "timeseries.deeplearning.trainer"],
@@ -182,6 +182,7 @@ def test_the_public_names_are_these_and_all_can_be_had():
         "TransformerModel",
         "create_sequences",
         "load_airpassengers",
+        "load_dataset",
         "plot_backtest",
         "plot_forecast",
     ]

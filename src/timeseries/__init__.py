@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from timeseries.backtesting import Backtest
-    from timeseries.datasets import load_airpassengers
+    from timeseries.datasets import load_airpassengers, load_dataset
     from timeseries.deeplearning.models.lstm import LSTMModel
     from timeseries.deeplearning.models.nlinear import NLinearModel
     from timeseries.deeplearning.models.transformer import TransformerModel
@@ -31,6 +31,7 @@ __all__ = [
     "TransformerModel",
     "create_sequences",
     "load_airpassengers",
+    "load_dataset",
     "plot_backtest",
     "plot_forecast",
 ]
@@ -46,6 +47,7 @@ _HOMES = {
     "TransformerModel": "deeplearning.models.transformer",
     "create_sequences": "windows",
     "load_airpassengers": "datasets",
+    "load_dataset": "datasets",
     "plot_backtest": "plotting",
     "plot_forecast": "plotting",
 }

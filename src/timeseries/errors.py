@@ -7,9 +7,11 @@ TimeSeriesError
 ├── UnsupportedError (also NotImplementedError)  this network cannot do what was asked
 ├── TrainingError    (also RuntimeError)         training went wrong, e.g. the loss is not finite
 ├── ArtifactError    (also ValueError)           a model file is damaged, incomplete or not ours
+├── DownloadError    (also OSError)              a public data set cannot be fetched
 └── MissingExtraError (also ImportError)         an optional package is not installed
 
-Each class carries the exit code with which the command line ends when it is raised.
+Each class carries the exit code with which the command line ends when it is raised, and a code that stays
+when the wording of a message changes.
 """
 
 from collections.abc import Iterable
@@ -22,48 +24,63 @@ class TimeSeriesError(Exception):
     """Base class, so that callers can catch everything of ours at once."""
 
     exit_code: ClassVar[int] = 1
+    code: ClassVar[str] = "TS-E001"
 
 
 class SettingError(TimeSeriesError, ValueError):
     """A setting is unknown, out of range or inconsistent."""
 
     exit_code = 2
+    code = "TS-S001"
 
 
 class DataError(TimeSeriesError, ValueError):
     """A table or array has the wrong shape, order or content."""
 
     exit_code = 3
+    code = "TS-D001"
 
 
 class NotFittedError(TimeSeriesError, RuntimeError):
     """Something was used before fit()."""
 
     exit_code = 2
+    code = "TS-N001"
 
 
 class UnsupportedError(TimeSeriesError, NotImplementedError):
     """What was asked is something this network cannot do."""
 
     exit_code = 2
+    code = "TS-U001"
 
 
 class TrainingError(TimeSeriesError, RuntimeError):
     """Training went wrong, e.g. the loss is not finite."""
 
     exit_code = 6
+    code = "TS-T001"
 
 
 class ArtifactError(TimeSeriesError, ValueError):
     """A model file is damaged, incomplete or not ours."""
 
     exit_code = 4
+    code = "TS-A001"
+
+
+class DownloadError(TimeSeriesError, OSError):
+    """A public data set cannot be fetched."""
+
+    exit_code = 5
+    code = "TS-R002"
 
 
 class MissingExtraError(TimeSeriesError, ImportError):
     """An optional package is not installed."""
 
     exit_code = 2
+    code = "TS-X001"
 
     def __init__(self, package: str, extra: str) -> None:
         super().__init__(
