@@ -6,7 +6,14 @@ Run it with ``make demo``; it writes into the folder ``demo``, or into the one t
 import sys
 from pathlib import Path
 
-from timeseries import Forecaster, load_airpassengers, plot_backtest, plot_forecast
+from timeseries import (
+    Forecaster,
+    load_airpassengers,
+    plot_backtest,
+    plot_error_by_step,
+    plot_forecast,
+    plot_losses,
+)
 
 folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
 folder.mkdir(parents=True, exist_ok=True)
@@ -23,15 +30,19 @@ forecaster = Forecaster(
 result = forecaster.backtest(table, windows=3, verbose=True)
 print("\nHow good would it have been? The last three years, each forecast a year ahead:\n")
 print(result.table().round(3).to_string(), end="\n\n")
-inside = (result.forecast[..., 1] <= result.truth) & (result.truth <= result.forecast[..., 3])
-print(f"{inside.mean():.0%} of these 36 months fell between the quantiles 0.1 and 0.9; 80% should.\n")
+for low, high, level in ((1, -2, 80), (0, -1, 95)):
+    inside = (result.forecast[..., low] <= result.truth) & (result.truth <= result.forecast[..., high])
+    print(f"{inside.mean():.0%} of these {inside.size} months fell into their {level} % intervals.")
 
-print("The next year, in thousands of passengers; the quantiles are not calibrated:\n")
+print("\nThe next year, in thousands of passengers; the quantiles are not calibrated:\n")
 answer = forecaster.fit(table).predict()
 print(answer.to_string(index=False, float_format="{:.0f}".format), end="\n\n")
 
 plot_forecast(table, answer).savefig(folder / "forecast.png", dpi=120)
-plot_backtest(result).savefig(folder / "error_by_step.png", dpi=120)
+plot_backtest(result).savefig(folder / "backtest.png", dpi=120)
+plot_error_by_step(result).savefig(folder / "error_by_step.png", dpi=120)
+plot_losses(forecaster.train_history).savefig(folder / "losses.svg")
 forecaster.save(folder / "airpassengers.model")
 answer.to_csv(folder / "forecast.csv", index=False)
-print(f"Written to {folder}: forecast.png, error_by_step.png, forecast.csv, airpassengers.model")
+written = "forecast.png, backtest.png, error_by_step.png, losses.svg, forecast.csv, airpassengers.model"
+print(f"Written to {folder}: {written}")

@@ -22,11 +22,11 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.tables"],
     ["timeseries.panel"],
     ["timeseries.answers", "timeseries.backtesting"],
-    ["timeseries.plotting"],
     ["timeseries.deeplearning"],
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
     ["timeseries.deeplearning.progress"],
+    ["timeseries.plotting"],
     [
         "timeseries.deeplearning.losses",
         "timeseries.deeplearning.optimizers",
@@ -184,7 +184,9 @@ def test_the_public_names_are_these_and_all_can_be_had():
         "load_airpassengers",
         "load_dataset",
         "plot_backtest",
+        "plot_error_by_step",
         "plot_forecast",
+        "plot_losses",
     ]
     for name in timeseries.__all__:
         assert getattr(timeseries, name).__name__ == name

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
-    from timeseries.plotting import plot_backtest, plot_forecast
+    from timeseries.plotting import plot_backtest, plot_error_by_step, plot_forecast, plot_losses
     from timeseries.windows import create_sequences
 
 __version__ = "0.1.0.dev0"
@@ -33,7 +33,9 @@ __all__ = [
     "load_airpassengers",
     "load_dataset",
     "plot_backtest",
+    "plot_error_by_step",
     "plot_forecast",
+    "plot_losses",
 ]
 
 _HOMES = {
@@ -49,7 +51,9 @@ _HOMES = {
     "load_airpassengers": "datasets",
     "load_dataset": "datasets",
     "plot_backtest": "plotting",
+    "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
+    "plot_losses": "plotting",
 }
 
 

@@ -48,6 +48,13 @@ class SourceFile:
         """Return where a fetched copy lies, unzipped."""
         return cache_folder() / PurePosixPath(self.local).name.removesuffix(".gz")
 
+    @property
+    def found(self) -> Path | None:
+        """Return where it lies on this machine, None where it does not."""
+        shared = os.environ.get("TIMESERIES_DATA")
+        places = [Path(shared, self.local)] if shared else []
+        return next((path for path in [*places, self.cached] if path.is_file()), None)
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataSet:
@@ -58,6 +65,11 @@ class DataSet:
     files: tuple[SourceFile, ...]
     read: Callable[..., pd.DataFrame]
     """Turns the contents of the files into a tidy table."""
+
+    @property
+    def is_here(self) -> bool:
+        """Return whether it can be read without the network."""
+        return all(file.found for file in self.files)
 
 
 def load_dataset(name: str, *, download: bool = False) -> pd.DataFrame:
@@ -124,10 +136,8 @@ def cache_folder() -> Path:
 
 def _content(name: str, file: SourceFile, *, download: bool) -> bytes:
     """Return the checked content of a file, from wherever it is."""
-    shared = os.environ.get("TIMESERIES_DATA")
-    for path in (*([Path(shared, file.local)] if shared else []), file.cached):
-        if path.is_file():
-            return _checked(path.read_bytes(), file, str(path), "Delete it and fetch it again.")
+    if path := file.found:
+        return _checked(path.read_bytes(), file, str(path), "Delete it and fetch it again.")
     if not download:
         raise DataError(
             f"The data set {name!r} is not on this machine ({file.cached} is absent). Fetch it with "

@@ -1,32 +1,43 @@
-"""Pictures of forecasts and of backtests; the only file that needs matplotlib (extra ``plot``)."""
+"""Pictures of forecasts, backtests and training; the only file that needs matplotlib (extra ``plot``)."""
 
+from collections.abc import Sequence
+from itertools import cycle
+from os import PathLike
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
-from timeseries.backtesting import REFERENCE, Backtest
-from timeseries.errors import DataError, MissingExtraError
+from timeseries.backtesting import REFERENCE, Backtest, Floats
+from timeseries.errors import DataError, MissingExtraError, SettingError
 from timeseries.panel import TableLayout
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-HISTORY, MODEL, QUIET = (
-    "#30343f",
-    "#c4432b",
-    "#8d99ae",
-)  # what was, what is forecast, what it is compared with
-SHOWN_HORIZONS = 6  # of history before a forecast
+    from timeseries.deeplearning.history import EpochRecord
+
+# Okabe & Ito (2008): told apart with any kind of colour vision, and in print by their lightness.
+OBSERVED, MODEL, BEST = "#2b2d33", "#0072B2", "#D55E00"
+OTHERS = ("#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#7a7f87")
+SHOWN_HORIZONS = 5  # of history before a forecast
+SHOWN_SERIES = 4  # in one picture
+SHOWN_ORIGINS = 8  # of a backtest
+PICTURES = (".png", ".svg")
+UNITS = {"mae": "in the units of the data", "rmse": "in the units of the data", "mse": "in their square"}
 
 
 def plot_forecast(
     history: pd.DataFrame,
     forecast: pd.DataFrame,
     *,
+    truth: pd.DataFrame | None = None,
     series: str | None = None,
     layout: TableLayout | None = None,
 ) -> "Figure":
-    """Draw the end of a history and the forecast that follows it, with its quantiles as bands.
+    """Draw the end of a history and the forecast that follows it, with its intervals as bands.
 
     Parameters
     ----------
@@ -34,85 +45,293 @@ def plot_forecast(
         The table that was fitted or predicted from.
     forecast : DataFrame
         What ``Forecaster.predict`` answered.
+    truth : DataFrame, optional
+        What happened later, in the layout of the history.
     series : str, optional
-        Which series or target to draw; the first when absent.
+        Which series or target to draw; the first four when absent.
     layout : TableLayout, optional
         Which column is what, where it is not the default.
 
     Returns
     -------
     Figure
-        Save it with ``figure.savefig("forecast.png")`` or ``".svg"``.
+        ``save_picture(figure, "forecast.png")`` writes it, as does ``figure.savefig``.
+
+    Raises
+    ------
+    DataError
+        When there is no such series in both tables.
+    MissingExtraError
+        When matplotlib is not installed.
 
     Examples
     --------
     >>> from timeseries import Forecaster, load_airpassengers
     >>> table = load_airpassengers()
     >>> answer = Forecaster("nlinear", horizon=12, context_length=24, max_steps=2).fit(table).predict()
-    >>> plot_forecast(table, answer).axes[0].get_title()
+    >>> plot_forecast(table, answer).axes[0].get_title("left")
     'y'
     """
     layout = layout or TableLayout()
     past, ahead = _lines(history, layout), _lines(forecast, layout)
-    names = [name for name in ahead if name in past]
-    series = names[0] if series is None and names else str(series)
-    if series not in names:
-        raise DataError(f"There is no series {series!r} to draw. There are: {', '.join(names[:20])}.")
-    figure, axes = _axes(series)
-    line, answer = past[series], ahead[series]
-    recent = line.iloc[-SHOWN_HORIZONS * len(answer) :]
-    axes.plot(recent.index, recent, color=HISTORY, label="history")
-    joined = pd.concat([recent.iloc[-1:], answer])
-    axes.plot(joined.index, joined, color=MODEL, label="forecast")
-    levels = _levels(ahead, series)
-    for low, high in zip(levels, reversed(levels), strict=True):
-        if low < 0.5:
-            band = [ahead[f"{series}_q{level:g}"] for level in (low, high)]
-            label = f"quantiles {low:g} to {high:g}"
-            alpha = min(0.12 + 2.0 * low, 0.6)  # the narrower, the darker
-            axes.fill_between(answer.index, *band, color=MODEL, alpha=alpha, linewidth=0, label=label)
-    axes.legend(frameon=False)
+    later = {} if truth is None else _lines(truth, layout)
+    known = [name for name in ahead if name in past]
+    names = _chosen(series, known)
+    figure, panels = _panels(names, len(known))
+    for name, axes in zip(names, panels, strict=True):
+        answer = ahead[name]
+        recent = past[name].iloc[-SHOWN_HORIZONS * len(answer) :]
+        axes.plot(recent.index, recent, color=OBSERVED, linewidth=1.3, label="observed")
+        if name in later:
+            after = pd.concat([recent.iloc[-1:], later[name].reindex(answer.index)])
+            axes.plot(after.index, after, color=OBSERVED, linewidth=1.3, linestyle=":", label="what happened")
+        axes.axvline(recent.index[-1], color=OTHERS[-1], linewidth=0.8, linestyle="--")
+        bands = {level: ahead[f"{name}_q{level:g}"] for level in _levels(ahead, name)}
+        _draw_forecast(axes, recent.iloc[-1:], answer, bands)
+        axes.set_xlabel(layout.time if axes is panels[-1] else "")
+    _dates(panels[-1])
+    _legend(panels[0])
     return figure
 
 
-def plot_backtest(result: Backtest, *, metric: str = "mae") -> "Figure":
-    """Draw the error of every contender at each step of the horizon.
+def plot_backtest(result: Backtest, *, series: str | None = None) -> "Figure":
+    """Draw the newest forecasts of a backtest, those that do not overlap, over what happened.
 
     Parameters
     ----------
     result : Backtest
-        What ``Forecaster.backtest`` returned.
+        What ``Forecaster.backtest`` or ``Forecaster.evaluate`` returned.
+    series : str, optional
+        Which series, or target of a joint model, to draw; the first four when absent.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        When there is no such series.
+    """
+    found = _contenders(result)
+    names = _chosen(series, list(found))
+    figure, panels = _panels(names, len(found))
+    for name, axes in zip(names, panels, strict=True):
+        pairs, target = found[name]
+        newest = _apart(result.time, pairs)
+        happened = pd.Series(
+            result.truth[newest, :, target].ravel(), index=pd.Index(result.time[newest].ravel())
+        ).sort_index()
+        axes.plot(happened.index, happened, color=OBSERVED, linewidth=1.3, label="observed")
+        for pair in newest:
+            axes.axvline(result.cutoff[pair], color=OTHERS[-1], linewidth=0.8, linestyle="--")
+            _draw_forecast(axes, None, *_answers(result, pair, target))
+        axes.set_xlabel("dashed: where a forecast began" if axes is panels[-1] else "")
+    panels[0].set_title(result.model, loc="right", fontsize=10)
+    _dates(panels[-1])
+    _legend(panels[0])
+    return figure
+
+
+def plot_error_by_step(result: Backtest, *, metric: str = "mae") -> "Figure":
+    """Draw the error of the model and of every baseline at each step of the horizon.
+
+    Parameters
+    ----------
+    result : Backtest
+        What ``Forecaster.backtest`` or ``Forecaster.evaluate`` returned.
     metric : str
-        "mae", "mse" or "rmse".
+        A metric of ``Backtest.by_step``, such as "mae".
 
     Returns
     -------
     Figure
     """
     table = result.by_step(metric)
-    figure, axes = _axes(f"{metric.upper()} by step")
+    figure, (axes,) = _panels(["error by step"], 1)
+    marker = "o" if len(table) <= 30 else ""
+    others = zip(cycle(OTHERS), cycle(("--", ":", "-.")), strict=False)
     for name in table:
-        color = MODEL if name == result.model else QUIET
-        style = "-" if name in (result.model, REFERENCE) else ":"
-        axes.plot(table.index, table[name], style, color=color, label=str(name).replace("_", " "))
+        look: dict[str, Any] = {"color": MODEL, "linewidth": 2.2, "zorder": 3}
+        if name != result.model:
+            color, style = next(others)
+            look = {"color": color, "linestyle": style, "linewidth": 2.0 if name == REFERENCE else 1.4}
+        label = str(name).replace("_", " ")
+        axes.plot(table.index, table[name], marker=marker, markersize=3.5, label=label, **look)
     axes.set_xlabel("steps ahead")
-    axes.set_ylabel("error, in the units of the data" if metric != "mse" else "squared error")
-    axes.set_ylim(bottom=0)
-    axes.legend(frameon=False)
+    axes.set_ylabel(", ".join(filter(None, [metric.upper(), UNITS.get(metric)])))
+    axes.set_ylim(bottom=min(0, float(np.nanmin(table.to_numpy()))))
+    _whole_numbers(axes)
+    _legend(axes)
     return figure
 
 
-def _axes(title: str) -> tuple["Figure", Any]:
+def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
+    """Draw training and validation loss by epoch, and mark the epoch that was chosen.
+
+    Parameters
+    ----------
+    history : list of EpochRecord
+        ``train_history`` of a forecaster or an estimator; losses in scaled units.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        When no epoch was completed.
+
+    Examples
+    --------
+    >>> record = {"epoch": 0, "steps": 10, "train_loss": 0.5, "val_loss": 0.6, "seconds": 1.0}
+    >>> [line.get_label() for line in plot_losses([record]).axes[0].lines]
+    ['training', 'validation', 'best: epoch 1, 0.6']
+    """
+    if not history:
+        raise DataError("There is no loss to draw: the history holds no epoch.")
+    figure, (axes,) = _panels(["loss by epoch"], 1)
+    epochs = [record["epoch"] + 1 for record in history]
+    marker = "o" if len(epochs) <= 30 else ""
+    training = [record["train_loss"] for record in history]
+    axes.plot(epochs, training, color=OBSERVED, marker=marker, markersize=3.5, label="training")
+    watched = {record["epoch"] + 1: loss for record in history if (loss := record["val_loss"]) is not None}
+    if watched:
+        losses = list(watched.values())
+        axes.plot(list(watched), losses, color=MODEL, marker=marker, markersize=3.5, label="validation")
+        best = min(watched, key=watched.__getitem__)
+        label = f"best: epoch {best}, {watched[best]:.4g}"
+        axes.plot([best], [watched[best]], "D", color=BEST, markersize=7, linestyle="", label=label)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss, in scaled units")
+    _whole_numbers(axes)
+    _legend(axes)
+    return figure
+
+
+def check_picture(path: str | PathLike[str]) -> None:
+    """Refuse a picture that could not be written: its suffix is no picture's, or matplotlib is absent."""
+    if Path(path).suffix.lower() not in PICTURES:
+        raise SettingError(f"A picture is written as .png or .svg, but {Path(path).name!r} ends otherwise.")
+    try:
+        import matplotlib as _  # noqa: F401
+    except ImportError:
+        raise MissingExtraError("matplotlib", "plot") from None
+
+
+def save_picture(figure: "Figure", path: str | PathLike[str]) -> None:
+    """Write a figure as PNG or SVG, by the suffix of the path; no display is needed."""
+    check_picture(path)
+    figure.savefig(path, dpi=150)
+
+
+def _panels(titles: Sequence[str], total: int) -> tuple["Figure", "list[Axes]"]:
+    """Make a figure with one panel above the other for each title, out of ``total`` there could be."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "plot") from None
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    axes = figure.subplots()
-    axes.set_title(title)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", alpha=0.3)
-    return figure, axes
+    figure = Figure(figsize=(9, 4.5 if len(titles) == 1 else 2.4 * len(titles)), layout="constrained")
+    panels: list[Axes] = list(figure.subplots(len(titles), squeeze=False, sharex=len(titles) > 1)[:, 0])
+    for title, axes in zip(titles, panels, strict=True):
+        axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
+        axes.spines[["top", "right"]].set_visible(False)
+        axes.grid(alpha=0.25, linewidth=0.6)
+        axes.margins(x=0.01)
+    if total > len(titles) > 1:
+        figure.supxlabel(f"{len(titles)} of {total} series", fontsize=9)
+    return figure, panels
+
+
+def _whole_numbers(axes: "Axes") -> None:
+    """Label the axis of steps or epochs with whole numbers."""
+    from matplotlib.ticker import MaxNLocator
+
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
+def _legend(axes: "Axes") -> None:
+    """Explain every look once, beside the panel so that it hides nothing."""
+    handles, labels = axes.get_legend_handles_labels()
+    known = dict(zip(labels, handles, strict=True))
+    axes.legend(
+        known.values(), known.keys(), frameon=False, fontsize=9, loc="upper left", bbox_to_anchor=(1.0, 1.0)
+    )
+
+
+def _dates(axes: "Axes") -> None:
+    """Label stamps as briefly as their span allows: the year or day once, not at every mark."""
+    from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
+
+    locator = axes.xaxis.get_major_locator()
+    if isinstance(locator, AutoDateLocator):
+        axes.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+
+
+def _draw_forecast(
+    axes: "Axes", last: "pd.Series[float] | None", answer: "pd.Series[float]", bands: dict[float, Any]
+) -> None:
+    """Draw one forecast with its quantiles, from the last observed value on where there is one."""
+    start = [] if last is None else [last]
+    line = pd.concat([*start, answer])
+    axes.plot(line.index, line, color=MODEL, linewidth=1.8, label="forecast")
+    levels = sorted(level for level in bands if level < 0.5)
+    for rank, low in enumerate(levels):
+        high = sorted(bands)[-1 - rank]
+        central = abs(low + high - 1) < 1e-9
+        label = f"{100 * (high - low):g} % interval" if central else f"quantiles {low:g} to {high:g}"
+        edges = [pd.concat([*start, bands[level]]) for level in (low, high)]
+        axes.fill_between(line.index, *edges, color=_tint(rank), linewidth=0, zorder=1, label=label)
+
+
+def _tint(rank: int) -> tuple[float, ...]:
+    """Return the colour of a band, darker the further inside: opaque, so that the legend shows the same."""
+    from matplotlib.colors import to_rgb
+
+    weight = min(0.2 + 0.2 * rank, 0.7)
+    return tuple(1 - weight * (1 - part) for part in to_rgb(MODEL))
+
+
+def _chosen(series: str | None, known: list[str]) -> list[str]:
+    """Return the series to draw."""
+    if known and series is None:
+        return known[:SHOWN_SERIES]
+    if series not in known:
+        raise DataError(f"There is no series {series!r} to draw. There are: {', '.join(known[:20])}.")
+    return [str(series)]
+
+
+def _contenders(result: Backtest) -> dict[str, tuple[list[int], int]]:
+    """Return the pairs and the target of every line that a backtest can draw, by its name."""
+    pairs: dict[Any, list[int]] = {}
+    for pair, name in enumerate(result.ids):
+        pairs.setdefault(name, []).append(pair)
+    if len(result.targets) == 1:
+        return {str(name): (own, 0) for name, own in pairs.items()}
+    return {
+        f"{name}, {target}": (own, d)
+        for name, own in pairs.items()
+        for d, target in enumerate(result.targets)
+    }
+
+
+def _apart(time: Any, pairs: list[int]) -> list[int]:
+    """Return the newest pairs whose forecasts do not overlap, oldest first."""
+    taken: list[int] = []
+    for pair in sorted(pairs, key=lambda pair: time[pair, 0], reverse=True):
+        if len(taken) < SHOWN_ORIGINS and (not taken or time[pair, -1] < time[taken[-1], 0]):
+            taken.append(pair)
+    return taken[::-1]
+
+
+def _answers(result: Backtest, pair: int, target: int) -> "tuple[pd.Series[float], dict[float, Any]]":
+    """Return the point forecast of a pair, and its quantiles by level."""
+    stamps = pd.Index(result.time[pair])
+    numbers: Floats = result.forecast[pair, :, target]  # (H, P)
+    levels = result.levels or ()
+    bands = {level: pd.Series(numbers[:, i], index=stamps) for i, level in enumerate(levels)}
+    return pd.Series(result.point[pair, :, target], index=stamps), bands
 
 
 def _lines(table: pd.DataFrame, layout: TableLayout) -> dict[str, pd.Series]:

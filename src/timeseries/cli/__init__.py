@@ -3,62 +3,68 @@
 Nothing here imports torch, pandas or scikit-learn before a verb needs them, so that help is immediate.
 """
 
-import re
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any, NoReturn
 
 import click
 
 from timeseries import __version__
 from timeseries.cli.backtest import backtest
+from timeseries.cli.datasets import datasets
+from timeseries.cli.endings import EXIT_CODES, end
+from timeseries.cli.evaluate import evaluate
 from timeseries.cli.fit import fit
 from timeseries.cli.forecast import forecast
 from timeseries.cli.inspect import inspect
-from timeseries.errors import TimeSeriesError
-
-NO_FILE = 2  # exit code for a model file that is not there
-INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
-SYSTEM_FAULT = 5  # exit code for a disk, a memory or a permission that fails
+from timeseries.cli.output import JSON, warnings_as_notes
+from timeseries.cli.update import update
 
 
-class _Group(click.Group):
+class _Program(click.Group):
     """Commands whose expected errors end in one sentence and a documented exit code, not in a traceback."""
+
+    def main(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, prog_name: str = "timeseries", **extra: Any
+    ) -> NoReturn:
+        """Run a command line and exit; the name is the same however the program was started."""
+        arguments = sys.argv[1:] if args is None else list(args)
+        try:
+            code = super().main(arguments, prog_name, **(extra | {"standalone_mode": False}))
+        except click.ClickException as error:
+            code = end(error, as_json="--json" in arguments)  # wrong usage was found before it was read
+        sys.exit(code)
 
     def invoke(self, ctx: click.Context) -> object:
         try:
-            return super().invoke(ctx)
-        except TimeSeriesError as error:
-            click.echo(f"Error: {_as_options(str(error))}", err=True)
-            ctx.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("Interrupted.", err=True)
-            ctx.exit(INTERRUPTED)
-        except FileNotFoundError as error:
-            click.echo(f"Error: There is no file {str(error.filename)!r}.", err=True)
-            ctx.exit(NO_FILE)
-        except (OSError, MemoryError) as error:
-            click.echo(f"Error: {error}", err=True)
-            ctx.exit(SYSTEM_FAULT)
-
-
-def _as_options(message: str) -> str:
-    """Turn advice for Python into advice for the command line: missing='mask' is --missing mask."""
-    message = re.sub(r"TableLayout\((\w+)=([^)]*)\)", r"--\1 \2", message).replace(
-        "future=.", "--future FILE."
-    )
-    return re.sub(r"""\b(missing|freq)=["']?(\w+)["']?""", r"--\1 \2", message)
+            with warnings_as_notes():
+                return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except BrokenPipeError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on leaving
+            ctx.exit(141)
+        except (Exception, KeyboardInterrupt) as error:
+            ctx.exit(end(error, as_json=bool(ctx.meta.get(JSON))))
 
 
 @click.group(
-    cls=_Group,
+    cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog=(
-        "Exit codes: 0 done, 2 wrong usage or settings, 3 bad data, 4 model file refused, "
-        "5 disk or memory, 6 training diverged, 130 interrupted."
+        f"Exit codes: {', '.join(f'{code} {meaning}' for code, meaning in EXIT_CODES.items())}.\n\n"
+        'Completion, for bash: eval "$(_TIMESERIES_COMPLETE=bash_source timeseries)"; for others zsh_source '
+        "or fish_source."
     ),
 )
 @click.version_option(__version__, prog_name="timeseries")
 def main() -> None:
-    """Deep learning on time series: fit a network to a table, test it honestly, forecast."""
+    """Deep learning on time series: fit a network to a table, test it honestly, forecast.
+
+    Tables are files, or - for standard input.
+    """
 
 
-for command in (fit, forecast, backtest, inspect):
+for command in (fit, forecast, backtest, evaluate, update, inspect, datasets):
     main.add_command(command)

@@ -1,30 +1,56 @@
 """``timeseries forecast``: forecast with a saved model."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from timeseries.cli.options import check_folder
+from timeseries.cli.options import FILE
+from timeseries.cli.output import STREAM, check_outputs, deliver, local, output_options
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from timeseries.forecaster import Forecaster
 
 
-@click.command(epilog="Example: timeseries forecast demand.model newest.csv > forecast.csv")
-@click.argument("model", type=click.Path(path_type=Path))
-@click.argument("data", type=click.Path(path_type=Path), required=False)
-@click.option(
-    "--future", type=click.Path(path_type=Path), help="CSV of the covariates known for the steps to forecast."
+@click.command(
+    short_help="Forecast with a saved model.",
+    epilog="Example: timeseries forecast demand.model newest.csv > forecast.csv",
 )
-@click.option("--output", "-o", type=click.Path(path_type=Path), help="CSV to write [standard output].")
-def forecast(model: Path, data: Path | None, future: Path | None, output: Path | None) -> None:
-    """Forecast with the model file MODEL from the history in the CSV file DATA.
+@click.argument("model", type=FILE)
+@click.argument("data", type=FILE, required=False)
+@click.option("--future", type=FILE, help="Table of the covariates known for the steps to forecast.")
+@click.option("--output", "-o", type=FILE, help="CSV to write [standard output].")
+@click.option("--plot", type=FILE, metavar="PICTURE", help="History and forecast, as .png or .svg.")
+@output_options
+def forecast(
+    model: Path, data: Path | None, future: Path | None, output: Path | None, plot: Path | None
+) -> None:
+    """Forecast with the model file MODEL from the history in the table DATA.
 
     Without DATA the forecast follows the rows that the model was fitted to.
     """
     from timeseries.forecaster import Forecaster
 
-    check_folder(output)
-    answer = Forecaster.load(model).predict(data, future=future)
-    text = answer.to_csv(index=bool(answer.index.names[0]))
-    if output is None:
-        click.echo(text, nl=False)
-    else:
-        output.write_text(text, encoding="utf-8")
+    check_outputs(output, pictures=(plot,))
+    if data == future == STREAM:
+        raise click.UsageError("DATA and --future cannot both be standard input.")
+    forecaster = Forecaster.load(model)
+    history = local(data)
+    answer = forecaster.predict(history, future=local(future))
+    if plot is not None:
+        _draw(forecaster, history, answer, plot)
+    table = answer.reset_index() if answer.index.names[0] else answer
+    facts = {"model": forecaster.fitted_.name, "horizon": forecaster.horizon}
+    deliver(table, output, facts)
+
+
+def _draw(forecaster: "Forecaster", history: Path | None, answer: "pd.DataFrame", plot: Path) -> None:
+    """Draw the forecast after the rows that it follows."""
+    from timeseries.forecaster import read_panel
+    from timeseries.plotting import plot_forecast, save_picture
+
+    fitted = forecaster.fitted_
+    panel = fitted.tail if history is None else read_panel(history, fitted.layout)
+    save_picture(plot_forecast(panel.to_frame(), answer, layout=fitted.layout), plot)

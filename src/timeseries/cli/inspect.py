@@ -1,23 +1,25 @@
 """``timeseries inspect``: what a model file holds, without loading the model."""
 
-import json
 from pathlib import Path
 from typing import Any
 
 import click
 
+from timeseries.cli.options import FILE
+from timeseries.cli.output import output_options, show, wants_json
 
-@click.command()
-@click.argument("model", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="The whole manifest as one JSON document.")
-def inspect(model: Path, as_json: bool) -> None:
+
+@click.command(short_help="Say what a model file holds.")
+@click.argument("model", type=FILE)
+@output_options
+def inspect(model: Path) -> None:
     """Say what the model file MODEL holds, after checking that no byte of it has changed."""
     from timeseries.deeplearning.artifact import read_manifest
 
     manifest, entries = read_manifest(model)
-    if as_json:
+    if wants_json():
         tensors = [{"name": e.name, "dtype": e.dtype, "shape": list(e.shape)} for e in entries]
-        click.echo(json.dumps(manifest | {"tensors": tensors}, indent=2))
+        show(manifest | {"tensors": tensors})
         return
     weights = [e.nbytes // 4 for e in entries if e.name.startswith("network.")]
     lines = _described(manifest) | {"weights": f"{sum(weights):,} numbers in {len(weights)} tensors"}

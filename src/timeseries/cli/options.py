@@ -1,5 +1,6 @@
 """Options that several verbs share: which column is what, and which model."""
 
+import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,30 @@ if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+FILE = click.Path(path_type=Path, allow_dash=True)
+
+
+def model_names() -> list[str]:
+    """Read the names in the table MODELS from its source, since importing it would import torch."""
+    source = Path(__file__).parents[1] / "deeplearning" / "models" / "__init__.py"
+    for statement in ast.parse(source.read_text(encoding="utf-8")).body:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id="MODELS"), value=ast.Dict(keys=keys)):
+                return [key.value for key in keys if isinstance(key, ast.Constant)]  # type: ignore[misc]
+    return []
+
+
+def _coverage(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
+    """Read the intervals' percentages as shares."""
+    if text is None:
+        return None
+    try:
+        percents = [float(part) for part in text.split(",")]
+    except ValueError:
+        percents = [0.0]
+    if not all(1 <= percent < 100 for percent in percents):
+        raise click.BadParameter(f"{text!r} should be percentages from 1 to 100 with commas, such as 80,95.")
+    return tuple(percent / 100 for percent in percents)
 
 
 def table_options(command: Command) -> Command:
@@ -31,6 +56,17 @@ def table_options(command: Command) -> Command:
                 type=click.Choice(["error", "mask"]),
                 help="Absent values and stamps: refuse them, or keep them as masked steps [error].",
             ),
+            click.option(
+                "--duplicates",
+                type=click.Choice(["error", "first", "last", "mean"]),
+                help="Rows of the same series and stamp: refuse them, or keep one [error].",
+            ),
+            click.option("--separator", metavar="MARK", help="Between the columns of a CSV [detected]."),
+            click.option("--decimal", metavar="MARK", help="Decimal point or comma of a CSV [detected]."),
+            click.option("--encoding", help="Of a CSV, such as utf-8 or cp1252 [detected]."),
+            click.option(
+                "--date-format", metavar="FORMAT", help="Of the stamps, such as %d/%m/%Y [detected]."
+            ),
         ]
     ):
         command = option(command)
@@ -41,7 +77,13 @@ def model_options(command: Command) -> Command:
     """Add the options that say which model forecasts what."""
     for option in reversed(
         [
-            click.option("--model", default="lstm", show_default=True, help="lstm, transformer or nlinear."),
+            click.option(
+                "--model",
+                default="lstm",
+                show_default=True,
+                type=click.Choice(model_names()),
+                help="The kind of network.",
+            ),
             click.option("--horizon", type=int, required=True, help="Steps to forecast."),
             click.option("--context-length", type=int, help="Rows that the network sees."),
             click.option(
@@ -52,7 +94,12 @@ def model_options(command: Command) -> Command:
                 help="A setting of the model: hidden_size=128, quantiles=0.1,0.5,0.9; may be repeated.",
             ),
             click.option("--val-size", type=int, help="Last rows that choose the number of epochs."),
-            click.option("--quiet", is_flag=True, help="No notes and no progress."),
+            click.option(
+                "--coverage", metavar="PERCENTS", callback=_coverage, help="Intervals to forecast [80,95]."
+            ),
+            click.option("--lower", type=float, help="No forecast falls below this."),
+            click.option("--upper", type=float, help="No forecast rises above this."),
+            click.option("--integer", is_flag=True, help="Forecast whole numbers."),
         ]
     ):
         command = option(command)
@@ -60,12 +107,13 @@ def model_options(command: Command) -> Command:
 
 
 def make_forecaster(
-    *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **layout: Any
+    *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **options: Any
 ) -> "Forecaster":
     """Return the forecaster that the options describe; the library's defaults hold where none was given."""
     from timeseries.forecaster import Forecaster
 
-    given = {name: value for name, value in layout.items() if value not in (None, ())}
+    # 0 is a bound that was given; None, False and () mean that nothing was.
+    given = {n: v for n, v in options.items() if v is not None and v is not False and v != ()}
     if len(given.get("target", ())) == 1:
         given["target"] = given["target"][0]
     settings = given | _assigned(assignments)
@@ -94,9 +142,3 @@ def _value(text: str) -> Any:
         except json.JSONDecodeError:
             continue
     return text
-
-
-def check_folder(path: Path | None) -> None:
-    """Refuse an output whose folder does not exist, before any work is done for it."""
-    if path is not None and not path.resolve().parent.is_dir():
-        raise click.BadParameter(f"There is no folder {str(path.parent)!r} to write {path.name!r} to.")

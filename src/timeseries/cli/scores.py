@@ -1,0 +1,57 @@
+"""The scores of a backtest, as ``backtest`` and ``evaluate`` deliver them."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from timeseries.cli.options import FILE
+from timeseries.cli.output import STREAM, show, wants_json
+
+if TYPE_CHECKING:
+    from timeseries.backtesting import Backtest
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def score_options(command: Command) -> Command:
+    """Add the options that say where forecasts and pictures of them go."""
+    for option in (
+        click.option("--plot-errors", type=FILE, metavar="PICTURE", help="Error by step, as .png or .svg."),
+        click.option(
+            "--plot", type=FILE, metavar="PICTURE", help="Forecasts beside the truth, as .png or .svg."
+        ),
+        click.option("--output", "-o", type=FILE, help="CSV of every forecast and its truth."),
+    ):
+        command = option(command)
+    return command
+
+
+def deliver_scores(
+    result: "Backtest", output: Path | None, plot: Path | None, plot_errors: Path | None
+) -> None:
+    """Draw and write what was asked for, and print the scores; with ``--output -`` the forecasts instead."""
+    if plot is not None or plot_errors is not None:
+        from timeseries.plotting import plot_backtest, plot_error_by_step, save_picture
+
+        for path, draw in ((plot, plot_backtest), (plot_errors, plot_error_by_step)):
+            if path is not None:
+                save_picture(draw(result), path)
+    if output == STREAM:
+        click.echo(result.frame().to_csv(index=False), nl=False)
+        return
+    if output is not None:
+        result.frame().to_csv(output, index=False)
+    if wants_json():
+        show(result.to_dict())  # type: ignore[attr-defined]
+    else:
+        click.echo(_as_text(result))
+
+
+def _as_text(result: "Backtest") -> str:
+    """Return the scores, and how often the intervals held where there are any."""
+    tables = [result.table()]
+    if result.levels is not None:
+        tables.append(result.coverage())  # type: ignore[attr-defined]
+    return "\n\n".join(table.to_string(float_format="{:.4g}".format, na_rep="undefined") for table in tables)

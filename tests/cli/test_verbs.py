@@ -1,0 +1,302 @@
+"""What every verb prints, writes and draws; Python's answers are the reference."""
+
+import gzip
+import io
+import json
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from timeseries.backtesting import Backtest
+from timeseries.cli.options import make_forecaster, model_names
+from timeseries.datasets import DATASETS, load_airpassengers
+from timeseries.deeplearning.models import MODELS
+from timeseries.forecaster import Forecaster
+
+SMALL = ["--model", "nlinear", "--horizon", "3", "--context-length", "6", "--set", "max_steps=2"]
+
+
+def test_help_names_the_models_that_there_are(run):
+    assert model_names() == list(MODELS)
+    assert "|".join(MODELS) in run("fit", "--help").stdout
+
+
+def test_standard_input_is_the_file(run, document, data, model):
+    expected = Forecaster.load(model).predict(data).to_csv(index=False)
+    assert run("forecast", model, "-", input=data.read_bytes()).stdout == expected
+    assert run("forecast", model, "-", input=gzip.compress(data.read_bytes())).stdout == expected
+    saved = run("fit", "-", "-o", "-", *SMALL, input=data.read_bytes()).stdout_bytes
+    model.write_bytes(saved)
+    assert run("forecast", model, data).stdout == expected
+
+
+def test_two_tables_cannot_both_be_standard_input(run, model):
+    assert "cannot both" in run("forecast", model, "-", "--future", "-", code=2).stderr
+
+
+def test_a_forecast_goes_to_a_file_to_standard_output_or_into_a_document(run, document, model, forecaster):
+    expected = forecaster.predict()
+    assert run("forecast", model, "-o", "-").stdout == expected.to_csv(index=False)
+    assert run("forecast", model, "-o", "f.csv").stdout == ""
+    pd.testing.assert_frame_equal(pd.read_csv("f.csv", parse_dates=["ds"]), expected, check_dtype=False)
+    answer = document("forecast", model)
+    assert answer["table"] == [
+        {"ds": f"2024-02-{day:02d}T00:00:00", "y": y}
+        for day, y in zip((10, 11, 12), expected["y"], strict=True)
+    ]
+    assert (answer["model"], answer["horizon"]) == ("nlinear", 3)
+    written = document("forecast", model, "-o", "g.csv")
+    assert (written["output"], written["rows"]) == ("g.csv", 3)
+    assert "table" not in written
+
+
+def test_a_document_and_data_do_not_share_standard_output(run, model):
+    done = run("forecast", model, "-o", "-", "--json", code=2)
+    assert "give --output a file" in json.loads(done.stdout)["error"]["message"]
+
+
+def test_fit_says_what_it_fitted(document, data):
+    answer = document("fit", data, "-o", "m", *SMALL)
+    assert answer | {"history": None} == {
+        "model": "nlinear",
+        "horizon": 3,
+        "context_length": 6,
+        "series": 1,
+        "frequency": "D",
+        "history": None,
+        "output": "m",
+        "interrupted": False,
+    }
+    assert sum(record["steps"] for record in answer["history"]) == 2
+
+
+def test_quiet_says_nothing_but_errors(run, data):
+    done = run("fit", data, "-o", "m", *SMALL, "--quiet")
+    assert done.output == ""
+    assert "Saved to m" in run("fit", data, "-o", "m", *SMALL).stderr
+
+
+def test_an_interrupted_training_is_saved_and_said(run, data, monkeypatch):
+    real = Forecaster.fit
+
+    def stopped(self, *arguments, **options):
+        real(self, *arguments, **options)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Forecaster, "fit", stopped)
+    done = run("fit", data, "-o", "m", *SMALL, "--json", code=130)
+    assert json.loads(done.stdout)["interrupted"] is True
+    assert "best model so far" in done.stderr
+    assert run("forecast", "m").stdout.startswith("ds,y\n")
+
+
+def test_an_interruption_before_there_is_a_model_saves_nothing(run, data, tmp_path, monkeypatch):
+    def stopped(self, *arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Forecaster, "fit", stopped)
+    assert run("fit", data, "-o", "m", *SMALL, code=130).stderr == "Interrupted.\n"
+    assert not (tmp_path / "m").exists()
+
+
+def is_picture(path):
+    if path.suffix == ".png":
+        return path.read_bytes().startswith(b"\x89PNG")
+    return ElementTree.parse(path).getroot().tag.endswith("svg")
+
+
+def test_pictures_are_drawn_by_suffix(run, data, model, tmp_path):
+    run("fit", data, "-o", "m", *SMALL, "--plot", "losses.svg")
+    run("forecast", model, "--plot", "own.png")
+    run("forecast", model, data, "--plot", "given.svg")
+    run("backtest", data, *SMALL, "--windows", 2, "--plot", "b.svg", "--plot-errors", "e.png")
+    assert all(
+        is_picture(tmp_path / name) for name in ("losses.svg", "own.png", "given.svg", "b.svg", "e.png")
+    )
+
+
+@pytest.mark.parametrize("verb", [["fit", "x.csv", "-o", "m", *SMALL], ["forecast", "m"]])
+def test_a_picture_that_cannot_be_is_refused_before_the_work(run, verb):
+    assert "written as .png or .svg" in run(*verb, "--plot", "x.gif", code=2).stderr
+    assert "no folder 'nowhere'" in run(*verb, "--plot", "nowhere/x.png", code=2).stderr
+
+
+def test_without_matplotlib_the_install_command_is_told_before_the_work(run, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "matplotlib", None)
+    assert "timeseries-deeplearning[plot]" in run("forecast", "m", "--plot", "x.png", code=2).stderr
+
+
+@pytest.fixture
+def given(monkeypatch):
+    """Return what a Forecaster would be told, without making one."""
+    told = {}
+    monkeypatch.setattr("timeseries.forecaster.Forecaster", lambda model, **keywords: told.update(keywords))
+    return told
+
+
+def test_options_reach_the_forecaster_only_when_given(run, given):
+    make_forecaster(model="lstm", horizon=2, context_length=None, assignments=(), lower=None, integer=False)
+    assert given == {"horizon": 2, "context_length": None}
+
+
+def test_bounds_coverage_and_file_options_reach_the_forecaster(run, data, given):
+    options = ["--coverage", "50,99.9", "--lower", "0", "--upper", "-1.5", "--integer", "--decimal", ","]
+    options += [
+        "--separator",
+        ";",
+        "--encoding",
+        "cp1252",
+        "--date-format",
+        "%d.%m.%Y",
+        "--duplicates",
+        "mean",
+    ]
+    with pytest.raises(AssertionError, match="AttributeError"):  # what was made is no forecaster
+        run("fit", data, "-o", "m", "--horizon", 2, *options)
+    assert given == {
+        "horizon": 2,
+        "context_length": None,
+        "coverage": pytest.approx((0.5, 0.999)),
+        "lower": 0.0,
+        "upper": -1.5,
+        "integer": True,
+        "decimal": ",",
+        "separator": ";",
+        "encoding": "cp1252",
+        "date_format": "%d.%m.%Y",
+        "duplicates": "mean",
+    }
+
+
+@pytest.mark.parametrize("text", ["0.8", "100", "a", "", "80;95", "nan"])
+def test_coverage_is_given_in_percent(run, text):
+    done = run("fit", "x.csv", "-o", "m", "--horizon", 2, "--coverage", text, code=2)
+    assert "should be percentages from 1 to 100" in done.stderr
+
+
+SCORES = {"scores": {"nlinear": {"mape": {"value": None, "reason": "every observed truth is 0"}}}}
+
+
+def test_backtest_prints_its_own_document(document, data, monkeypatch):
+    monkeypatch.setattr(Backtest, "to_dict", lambda self: SCORES, raising=False)
+    assert document("backtest", data, *SMALL, "--windows", 2) == SCORES
+
+
+def test_the_intervals_of_a_backtest_are_printed_below_the_scores(run, data, monkeypatch):
+    intervals = pd.DataFrame({"nominal": [0.8], "observed": [0.75]})
+    monkeypatch.setattr(Backtest, "coverage", lambda self: intervals, raising=False)
+    quantiles = ["--set", "loss=pinball", "--set", "quantiles=0.1,0.5,0.9"]
+    printed = run("backtest", data, *SMALL, *quantiles, "-q").stdout
+    assert printed.index("skill") < printed.index("nominal") < printed.index("0.75")
+
+
+def test_every_forecast_of_a_backtest_can_be_had(run, table, data):
+    printed = run("backtest", data, *SMALL, "--windows", 2, "-o", "-", "-q").stdout
+    result = Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
+    assert printed == result.frame().to_csv(index=False)
+
+
+def test_evaluate_scores_the_saved_model_on_the_rows_that_follow(
+    run, document, model, table, data, monkeypatch
+):
+    result = Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
+    asked = {}
+
+    def evaluate(self, df, *, step=None):
+        asked.update(rows=len(pd.read_csv(df)), step=step, fitted=len(self.fitted_.tail.values))
+        return result
+
+    monkeypatch.setattr(Forecaster, "evaluate", evaluate, raising=False)
+    monkeypatch.setattr(Backtest, "to_dict", lambda self: SCORES, raising=False)
+    printed = run("evaluate", model, data, "--step", 2).stdout
+    assert f"{result.table().loc['nlinear', 'mae']:.4g}" in printed
+    assert asked == {"rows": 40, "step": 2, "fitted": 6}
+    assert document("evaluate", model, data) == SCORES
+    run("evaluate", model, data, "-o", "f.csv", "--plot", "p.svg")
+    assert len(pd.read_csv("f.csv")) == 6
+
+
+@pytest.fixture
+def updated(monkeypatch, table):
+    """Let ``update`` fit anew to a table that is two days longer, and note what it was asked."""
+    asked = {}
+
+    def update(self, df, *, fine_tune=0):
+        asked.update(rows=len(pd.read_csv(df)), fine_tune=fine_tune)
+        later = pd.DataFrame({"ds": pd.date_range("2024-02-10", periods=2), "y": [1.0, 2.0]})
+        return self.fit(pd.concat([table, later]))
+
+    monkeypatch.setattr(Forecaster, "update", update, raising=False)
+    return asked
+
+
+def test_an_update_replaces_the_model_and_keeps_what_it_was(run, document, model, data, updated):
+    before = model.read_bytes()
+    model.chmod(0o600)
+    answer = document("update", model, data, "--fine-tune", 7)
+    assert updated == {"rows": 40, "fine_tune": 7}
+    previous = model.with_name("a.model.previous")
+    assert answer["previous"] == str(previous)
+    assert answer["output"] == str(model)
+    assert answer["last"].startswith("2024-02-11")
+    assert previous.read_bytes() == before
+    assert previous.stat().st_mode & 0o777 == 0o600
+    assert "2024-02-12" in run("forecast", model).stdout
+    middle = model.read_bytes()
+    run("update", model, data)
+    assert previous.read_bytes() == middle
+    assert sorted(path.name for path in model.parent.iterdir()) == ["a.model", "a.model.previous", "data.csv"]
+
+
+def test_an_update_to_another_file_leaves_the_model_alone(run, document, model, data, updated):
+    before = model.read_bytes()
+    assert document("update", model, data, "-o", "b.model")["previous"] is None
+    assert model.read_bytes() == before
+    assert not model.with_name("a.model.previous").exists()
+    assert "2024-02-12" in run("forecast", "b.model").stdout
+
+
+def test_an_update_that_fails_leaves_everything_as_it_was(run, model, data, monkeypatch):
+    from timeseries.errors import DataError
+
+    def refused(self, df, *, fine_tune=0):
+        raise DataError("These rows are older than the model.")
+
+    monkeypatch.setattr(Forecaster, "update", refused, raising=False)
+    before = model.read_bytes()
+    assert "older than the model" in run("update", model, data, code=3).stderr
+    assert model.read_bytes() == before
+    assert sorted(path.name for path in model.parent.iterdir()) == ["a.model", "data.csv"]
+
+
+def test_inspect_prints_lines_or_the_whole_manifest(run, document, model):
+    assert "forecaster nlinear" in run("inspect", model).stdout
+    answer = document("inspect", model)
+    assert answer["settings"]["horizon"] == 3
+    assert all(set(tensor) == {"name", "dtype", "shape"} for tensor in answer["tensors"])
+
+
+def test_data_sets_are_listed_with_their_licences_and_without_network(run, document, monkeypatch):
+    monkeypatch.setattr("timeseries.datasets.urlopen", lambda *a, **k: pytest.fail("went to the network"))
+    monkeypatch.delenv("TIMESERIES_DATA", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "/nowhere")
+    printed = run("datasets", "list").stdout
+    assert all(dataset.licence in printed for dataset in DATASETS.values())
+    assert "To fetch, 2.6 MB" in printed
+    listed = {entry["name"]: entry for entry in document("datasets", "list")["datasets"]}
+    assert list(listed) == list(DATASETS)
+    assert listed["airpassengers"]["here"]
+    assert not listed["etth1"]["here"]
+    assert listed["etth1"]["files"][0]["bytes"] == 2_589_657
+
+
+def test_a_data_set_is_written_as_a_table_that_fit_reads(run, document):
+    done = run("datasets", "get", "airpassengers")
+    got = pd.read_csv(io.StringIO(done.stdout), parse_dates=["ds"])
+    np.testing.assert_array_equal(got["y"], load_airpassengers()["y"])
+    assert "Licence" in done.stderr
+    answer = document("datasets", "get", "airpassengers", "-o", "air.csv", "-q")
+    assert (answer["output"], answer["rows"], answer["name"]) == ("air.csv", 144, "airpassengers")
+    run("fit", "air.csv", "-o", "m", *SMALL)
