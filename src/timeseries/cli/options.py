@@ -61,6 +61,11 @@ def table_options(command: Command) -> Command:
                 type=click.Choice(["error", "first", "last", "mean"]),
                 help="Rows of the same series and stamp: refuse them, or keep one [error].",
             ),
+            click.option(
+                "--bad-series",
+                type=click.Choice(["error", "drop"]),
+                help="Series without any observed value: refuse them, or leave them out [error].",
+            ),
             click.option("--separator", metavar="MARK", help="Between the columns of a CSV [detected]."),
             click.option("--decimal", metavar="MARK", help="Decimal point or comma of a CSV [detected]."),
             click.option("--encoding", help="Of a CSV, such as utf-8 or cp1252 [detected]."),
