@@ -44,7 +44,7 @@ def deliver_scores(
     if output is not None:
         result.frame().to_csv(output, index=False)
     if wants_json():
-        show(result.to_dict())  # type: ignore[attr-defined]
+        show(result.to_dict())
     else:
         click.echo(_as_text(result))
 
@@ -53,5 +53,5 @@ def _as_text(result: "Backtest") -> str:
     """Return the scores, and how often the intervals held where there are any."""
     tables = [result.table()]
     if result.levels is not None:
-        tables.append(result.coverage())  # type: ignore[attr-defined]
+        tables.append(result.coverage())
     return "\n\n".join(table.to_string(float_format="{:.4g}".format, na_rep="undefined") for table in tables)
