@@ -89,6 +89,14 @@ def test_several_targets_are_told_apart_by_series():
     assert result.by_series()["flat"].to_dict() == {("joint", "x"): 106 / 4, ("joint", "z"): 1.5}
 
 
+def test_series_of_several_targets_each_have_rows_of_their_own():
+    frame = pd.DataFrame({"ds": np.arange(12), "x": SQUARES, "z": np.arange(12.0)})
+    both = pd.concat([frame.assign(unique_id="a"), frame.assign(unique_id="b", x=7.0)])
+    result = run(Panel.from_frame(both, TableLayout(target=["x", "z"])))
+    expected = {("a", "x"): 106 / 4, ("a", "z"): 1.5, ("b", "x"): 0.0, ("b", "z"): 1.5}
+    assert result.by_series()["flat"].to_dict() == expected
+
+
 def test_coverage_by_hand():
     result = run(long_panel(a=SQUARES), Flat((-10, 0, 20), LEVELS))  # the errors are 15, 32, 19, 40
     expected = {

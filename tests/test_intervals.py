@@ -167,6 +167,16 @@ def test_the_notes_say_what_intervals_rest_on(origins, steps, note):
     assert len(made.notes) == 2
 
 
+def test_one_target_with_too_few_scores_is_told_though_the_next_has_enough():
+    truth = np.random.default_rng(0).normal(size=(12, 1, 2))
+    truth[2:, :, 0] = NAN
+    (note,) = calibrate(truth, np.zeros((12, 1, 2, 1)), None, (0.1, 0.5, 0.9)).notes
+    assert "rest on 2 origins" in note
+    assert "less than the 9 scores they need" in note
+    truth[2:, :, 0], truth[2:, :, 1] = truth[2:, :, 1], NAN
+    assert calibrate(truth, np.zeros((12, 1, 2, 1)), None, (0.1, 0.5, 0.9)).notes == (note,)
+
+
 def test_a_level_without_partner_has_a_note_of_its_own():
     made = calibrate(*errors(*range(9)), None, (0.5, 0.9))
     assert made.notes == ("The 0.9 quantile rests on 9 origins per step.",)
