@@ -6,7 +6,7 @@ import zoneinfo
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeseries.answers import answer_frame
@@ -202,6 +202,7 @@ def test_errors_name_the_rows_of_the_table_also_where_some_were_left_out():
         assert "series 'b', column 'y', row 4, ds 2: nan" in told
 
 
+@settings(deadline=None)
 @given(
     rows=st.lists(
         st.tuples(st.sampled_from("ab"), st.integers(0, 3), st.integers(-9, 9)), min_size=1, max_size=20

@@ -56,6 +56,31 @@ def test_absent_values_elsewhere_are_refused_still():
     assert "row 3" not in told
 
 
+def test_series_of_a_wide_table_may_begin_one_after_the_other():
+    frame = pd.DataFrame(
+        {
+            "ds": [1, 2, 3, 4],
+            "u": [NAN, NAN, 3.0, 4.0],
+            "v": [NAN, 6.0, 7.0, 8.0],
+            "price": [1.0, 2.0, 3.0, 4.0],
+        }
+    )
+    panel = Panel.from_frame(frame, TableLayout(future="price"))
+    assert (panel.ids, panel.offsets.tolist(), panel.known_offsets.tolist()) == (
+        ("u", "v"),
+        [0, 2, 5],
+        [0, 2, 5],
+    )
+    assert panel.values[:, 0].tolist() == [3, 4, 6, 7, 8]
+    assert panel.time.tolist() == [3, 4, 2, 3, 4]
+    assert panel.known[:, 0].tolist() == [3, 4, 2, 3, 4]
+    assert "1 series begin later than the table: 1 rows without their values were left out." in panel.notes
+    pd.testing.assert_frame_equal(panel.to_frame(), frame[1:].reset_index(drop=True))
+    pd.testing.assert_frame_equal(panel.tail(1).to_frame(), frame[3:].reset_index(drop=True))
+    frame.loc[3, "u"] = NAN
+    assert "series 'u', column 'u', row 3, ds 4: nan" in refusal(frame, TableLayout(future="price"))
+
+
 def test_a_head_ends_with_the_first_value_of_any_target():
     frame = pd.DataFrame({"ds": [1, 2, 3, 4], "u": [NAN, NAN, 3.0, 4.0], "v": [NAN, 2.0, 3.0, 4.0]})
     assert "column 'u', row 1, ds 2: nan" in refusal(frame, TableLayout(target=["u", "v"]))

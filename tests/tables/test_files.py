@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from timeseries.errors import DataError, MissingExtraError, SettingError
@@ -101,6 +101,12 @@ def test_thousands_separators_are_refused_with_the_cell(cell):
 def test_a_point_in_a_file_of_decimal_commas_is_refused_not_read_as_thousands():
     with pytest.raises(DataError, match="one decimal mark"):
         Panel.from_file(io.BytesIO(b"ds;y\n1;1.234\n2;2,5\n"))
+
+
+def test_a_file_with_both_thousands_and_decimal_commas_is_refused():
+    content = b"ds;x;y\n1;1,234,567;2,5\n2;7,654,321;3,5\n"
+    with pytest.raises(DataError, match="one decimal mark"):
+        Panel.from_file(io.BytesIO(content), TableLayout(target="y"))
 
 
 def test_text_with_commas_is_no_decimal_comma():
@@ -215,6 +221,7 @@ def test_the_content_decides_not_the_suffix(tmp_path):
     assert Panel.from_file(path).values[:, 0].tolist() == [2, 3]
 
 
+@settings(deadline=None)
 @given(
     numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False, width=32), min_size=2, max_size=6),
     separator=st.sampled_from(";\t|"),
@@ -232,6 +239,7 @@ def test_no_number_is_ever_read_as_another(numbers, separator):
     assert named.frame["y"].tolist() == numbers
 
 
+@settings(deadline=None)
 @given(content=st.binary(max_size=200))
 def test_any_bytes_are_a_table_or_refused(content):
     with contextlib.suppress(DataError):

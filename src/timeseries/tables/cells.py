@@ -50,7 +50,8 @@ def read_cells(table: Table) -> Cells:
     cells = _without_bad_series(cells)
     if not table.masks:
         cells = _without_empty_heads(cells)
-        refuse_absent(cells.timeline, cells.values, cells.timeline.table.columns)
+        judged = _heads_excused(cells) if table.shape == "wide" else cells.values
+        refuse_absent(cells.timeline, judged, cells.timeline.table.columns)
     refuse_absent(cells.timeline, cells.known, layout.future)
     refuse_absent(cells.timeline, cells.static, layout.static)
     return replace(cells, static=_constant(cells))
@@ -147,6 +148,14 @@ def _without_empty_heads(cells: Cells) -> Cells:
         f"({int((begins > 0).sum())} series)."
     )
     return cells.kept(keep)
+
+
+def _heads_excused(cells: Cells) -> np.ndarray:
+    """Return the values of a wide table with zeros before each series begins: the panel leaves these out."""
+    values, count = cells.values, len(cells.timeline.table.targets)
+    begun = np.ones(values.shape, dtype=bool)
+    begun[:, :count] = np.logical_or.accumulate(~np.isnan(values[:, :count]), axis=0)
+    return np.where(begun, values, 0.0)
 
 
 def _constant(cells: Cells) -> np.ndarray:

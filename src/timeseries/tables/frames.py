@@ -174,7 +174,7 @@ def _from_array(table: Any, layout: TableLayout, name: str) -> Source:
     matrix = array.reshape(len(array), -1) if array.size else np.empty((len(array), 1))  # (N, C)
     count = matrix.shape[1]
     names = ["y"] if count == 1 else [f"y{number}" for number in range(count)]
-    return _numbered(pd.DataFrame(matrix, columns=names, copy=True), layout, name, "pandas")
+    return _numbered(pd.DataFrame(matrix, columns=names), layout, name, "pandas")
 
 
 def _numbered(frame: pd.DataFrame, layout: TableLayout, name: str, library: str) -> Source:
