@@ -43,12 +43,13 @@ def fit(data: Path, output: Path, plot: Path | None, val_size: int | None, **opt
 
         save_picture(plot_losses(forecaster.train_history), plot)
     if interrupted:
-        note(f"Interrupted. The best model so far is in {output}.")
+        note(f"The best model so far is in {output}.")
     elif output != STREAM:
         note(f"Saved to {output}. Next: timeseries forecast {output}")
     if wants_json():
         show(_document(forecaster) | {"output": str(output), "interrupted": interrupted})
     if interrupted:
+        click.echo("Interrupted.", err=True)
         click.get_current_context().exit(130)
 
 
