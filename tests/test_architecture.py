@@ -41,6 +41,8 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.packing"],
     ["timeseries.deeplearning.models"],
     ["timeseries.fitted"],
+    ["timeseries.continuation", "timeseries.storage"],
+    ["timeseries.fitting"],
     ["timeseries.forecaster"],
     ["timeseries.cli"],
     ["timeseries.__main__"],

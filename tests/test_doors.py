@@ -1,7 +1,5 @@
 """Two doors: what a forecaster is handed, and what it must never see."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 import torch
@@ -9,9 +7,7 @@ import torch
 from timeseries.backtesting import backtest
 from timeseries.deeplearning import engine
 from timeseries.deeplearning.layers.heads import CovariateHead
-from timeseries.deeplearning.losses import MSELoss
 from timeseries.deeplearning.models.nlinear import NLinearModel
-from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.panel import Panel
 
@@ -85,15 +81,3 @@ def test_a_covariate_of_one_future_step_moves_that_step_alone():
         future[:, step] += 1
         moved = (head(summary, window._replace(future=future)) != before).any(-1).any(-1)[0]
         assert moved.tolist() == [h == step for h in range(4)]
-
-
-def test_max_steps_holds_with_validation_and_patience_too():
-    trainer = Trainer(
-        SimpleNamespace(
-            epochs=9, max_steps=10, learning_rate=1e-3, optimizer="adam", clip_norm=None, patience=20
-        ),
-        MSELoss(),
-    )
-    trainer._epoch = lambda *a: 1.0
-    history = trainer.fit(torch.nn.Linear(1, 1), [0] * 4, [0])
-    assert [r["steps"] for r in history] == [4, 4, 2]

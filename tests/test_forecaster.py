@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from timeseries import fitted
+from timeseries import fitting
 from timeseries.cli import main
 from timeseries.datasets import load_airpassengers
 from timeseries.deeplearning.artifact import Artifact, read, write
@@ -41,9 +41,8 @@ EMPTY_END = np.where(np.arange(60) < 30, 1.0, np.nan)
 
 
 def make(name="nlinear", horizon=4, context_length=8, **kw):
-    return Forecaster(
-        name, horizon=horizon, context_length=context_length, **(SMALL[name] | {"max_steps": 20} | kw)
-    )
+    settings = SMALL[name] | {"max_steps": 20, "coverage": ()} | kw
+    return Forecaster(name, horizon=horizon, context_length=context_length, **settings)
 
 
 def hours(rows):
@@ -392,9 +391,9 @@ def test_a_series_that_begins_in_the_validation_rows_does_not_take_part_in_valid
 def test_the_final_fit_takes_the_steps_that_validation_chose():
     taken = []
     forecaster = make(epochs=6, max_steps=17, batch_size=32)
-    real = fitted.fit_network
+    real = fitting.fit_network
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitted, "fit_network", lambda *a: (r := real(*a), taken.append(r[1]))[0])
+        patch.setattr(fitting, "fit_network", lambda *a, **kw: (r := real(*a, **kw), taken.append(r[1]))[0])
         forecaster.fit(wide_frame(100), val_size=50)
     best = int(np.argmin([record["val_loss"] for record in taken[0]]))
     assert sum(r["steps"] for r in taken[1]) == sum(r["steps"] for r in taken[0][: best + 1])

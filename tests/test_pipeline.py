@@ -24,7 +24,9 @@ def hours(n):
 
 def make(name="nlinear", **kw):
     small = {"nlinear": {}, "lstm": {"hidden_size": 8, "num_layers": 1}}[name]
-    return Forecaster(name, **(small | {"horizon": 4, "context_length": 8, "max_steps": 20} | kw))
+    return Forecaster(
+        name, **(small | {"horizon": 4, "context_length": 8, "max_steps": 20, "coverage": ()} | kw)
+    )
 
 
 def unit(s, c):
@@ -172,16 +174,16 @@ def test_time_gap_is_the_rows_since_the_last_observed_row_before():
 
 
 def spied_fit(monkeypatch, frame, **options):
-    import timeseries.fitted as fitted
+    import timeseries.fitting as fitting
 
     calls = []
-    real = fitted.fit_network
+    real = fitting.fit_network
 
     def spy(model, gather, train, validation=None, reporter=None):
         calls.append((model, gather, train, validation))
         return real(model, gather, train, validation, reporter)
 
-    monkeypatch.setattr(fitted, "fit_network", spy)
+    monkeypatch.setattr(fitting, "fit_network", spy)
     f = make(max_steps=None, epochs=3, learning_rate=1e-4).fit(frame, **options)
     return f, calls
 

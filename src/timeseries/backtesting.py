@@ -28,7 +28,7 @@ from timeseries.metrics import (
     seasonal_scale,
     skill,
 )
-from timeseries.panel import Panel
+from timeseries.panel import Panel, in_zone
 from timeseries.splits import Origins, rolling_origins, training_rows
 from timeseries.tables.alignment import numbered_within, offsets_of
 
@@ -69,6 +69,7 @@ class Backtest:
     levels: tuple[float, ...] | None  # P quantile levels, None for a point
     baselines: dict[str, Floats]  # (M, H, D) each
     scale: Floats  # (M, D) mean absolute seasonal difference of the training rows, for MASE
+    zone: str | None  # in which stamps are shown; those above are in UTC then
     square_scale: Floats  # (M, D) mean squared seasonal difference of the training rows, for RMSSE
 
     def __repr__(self) -> str:
@@ -240,8 +241,8 @@ class Backtest:
         each = horizon * targets  # rows of one pair
         columns: dict[str, Any] = {
             "unique_id": np.repeat(np.array(self.ids, dtype=object), each),
-            "cutoff": np.repeat(self.cutoff, each),
-            "ds": np.repeat(self.time.ravel(), targets),
+            "cutoff": in_zone(np.repeat(self.cutoff, each), self.zone),
+            "ds": in_zone(np.repeat(self.time.ravel(), targets), self.zone),
             "target": np.tile(np.array(self.targets, dtype=object), pairs * horizon),
             "truth": self.truth.ravel(),
         }
@@ -399,7 +400,7 @@ def _collect(
 ) -> Backtest:
     """Read the truth, and what the baselines would have said; ``train_rows`` (S,) give the scales."""
     values = panel.values[:, : len(panel.targets)]  # (N, D)
-    season = panel.frequency.season_length
+    season = panel.season_length
     future = origins.row[:, None] + np.arange(1, horizon + 1)  # (M, H)
     truth = values[future]  # (M, H, D)
     if not np.isfinite(truth).any():
@@ -417,6 +418,7 @@ def _collect(
         targets=panel.targets,
         cutoff=panel.time[origins.row],
         time=panel.time[future],
+        zone=panel.zone,
         truth=truth,
         forecast=forecasts,
         levels=fitted.levels,

@@ -1,7 +1,7 @@
-"""Tables in, forecasts out: fit, predict, backtest, save, load."""
+"""Tables in, forecasts out: fit, predict, update, evaluate, backtest, save, load."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
 from typing import Any, Self
@@ -11,19 +11,24 @@ from sklearn.base import clone
 
 from timeseries import backtesting
 from timeseries.answers import answer_frame
+from timeseries.continuation import continued, refuse_seen, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
-from timeseries.deeplearning.models import MODELS, WindowRegressor, model_class
+from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.progress import progress_line
-from timeseries.deeplearning.recipes import RECIPES
+from timeseries.deeplearning.recipes import OF_SEASON, RECIPES, Recipe
 from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
-from timeseries.fitted import FittedForecaster, TrainingInterrupted, fit_model, pack, unpack
+from timeseries.fitted import Answers, FittedForecaster
+from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
 from timeseries.splits import Origins
+from timeseries.storage import pack, unpack
 
 Table = Any  # a frame of any library, an array, a path or an open file
+COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
+WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  # the forecaster sets these
 
 
 class Forecaster:
@@ -31,14 +36,22 @@ class Forecaster:
 
     Parameters
     ----------
-    model : str or estimator
-        A name of ``MODELS`` (the model then gets its recipe of measured settings), or an estimator such as
-        ``LSTMModel(hidden_size=128)`` whose settings are taken as they are.
+    model : str, estimator or network class
+        A name of ``RECIPES`` (a model with settings found by measurement), an estimator such as
+        ``LSTMModel(hidden_size=128)`` whose settings are taken as they are, or a class of your own that takes
+        the `Sizes` of the data and makes an ``nn.Module`` (see `CustomModel`).
     horizon : int
         Steps to forecast.
     context_length : int, optional
         Rows that the network sees; when absent, twice the longer of horizon and season, at most half of
         the longest series.
+    coverage : sequence of float, optional
+        Shares of the truth that intervals are to cover, calibrated on rows that are held out for that;
+        (0.8, 0.95) when absent, or the levels of ``quantiles`` if these are given. () asks for none.
+    lower, upper : float, optional
+        Smallest and largest value there can be; forecasts and intervals keep to them.
+    integer : bool
+        Only whole numbers make sense: forecasts are rounded, intervals outwards.
     **settings
         Settings of the model (``hidden_size=128``) and of the table's layout (``target="load"``,
         ``freq="h"``, ``missing="mask"``): see ``TableLayout``.
@@ -46,9 +59,9 @@ class Forecaster:
     Examples
     --------
     >>> from timeseries.datasets import load_airpassengers
-    >>> forecaster = Forecaster("nlinear", horizon=12, context_length=24, epochs=2)
+    >>> forecaster = Forecaster("nlinear", horizon=12, context_length=24, coverage=(0.8,), epochs=2)
     >>> forecaster.fit(load_airpassengers()).predict().columns.tolist()
-    ['ds', 'y']
+    ['ds', 'y', 'y_q0.1', 'y_q0.5', 'y_q0.9']
     """
 
     load = LoadEitherWay()
@@ -56,19 +69,26 @@ class Forecaster:
 
     def __init__(
         self,
-        model: str | WindowRegressor = "lstm",
+        model: str | WindowRegressor | type[Any] = "lstm",
         *,
         horizon: int,
         context_length: int | None = None,
+        coverage: Sequence[float] | None = None,
+        lower: float | None = None,
+        upper: float | None = None,
+        integer: bool = False,
         **settings: Any,
     ) -> None:
         columns = {f.name for f in fields(TableLayout)}
         self.layout = TableLayout(**{name: value for name, value in settings.items() if name in columns})
         self.horizon, self.context_length = horizon, context_length
-        self.estimator = _estimator(model, {k: v for k, v in settings.items() if k not in columns})
-
-    def __repr__(self) -> str:
-        return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
+        given = {name: value for name, value in settings.items() if name not in columns}
+        self.estimator, self._patch_of_season = _estimator(model, given)
+        levels = wanted_levels(coverage, self.estimator.quantiles)
+        if self.estimator.loss == "pinball" and self.estimator.quantiles is None:
+            self.estimator.set_params(quantiles=levels)
+        self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
+        self.answers.check()
 
     def fit(
         self,
@@ -85,11 +105,12 @@ class Forecaster:
         df : DataFrame or path of a CSV file
             Long (``unique_id, ds, y``) or wide (one column per series), see ``TableLayout``.
         val_size : int, optional
-            Last rows of each series that choose the number of epochs. When absent: a tenth of the rows, at
-            least the horizon, if the model has ``patience``; otherwise none.
+            Last rows of each series that choose the number of epochs, and on which intervals are calibrated.
+            When absent, a tenth of the rows if the model has ``patience``, a fifth if intervals are asked for
+            (at least the horizon); then intervals alone do not choose epochs.
         keep_validation : bool
-            Keep the network of the best epoch, which never learned from the validation rows. By default the
-            network is then fitted again on all rows, for the chosen number of epochs.
+            Keep the network that never learned from the held-out rows. By default the network is then fitted
+            again on all rows, for as many steps as the first took to its best epoch.
         verbose : bool
             Say what was found in the table to the standard error stream, and on one line how far training
             is, if that stream is a terminal.
@@ -112,7 +133,12 @@ class Forecaster:
         reporter = progress_line() if verbose else None
         try:
             self.fitted_ = fit_model(
-                model, panel, val_size, keep_validation=keep_validation, reporter=reporter
+                model,
+                panel,
+                val_size,
+                keep_validation=keep_validation,
+                reporter=reporter,
+                answers=self.answers,
             )
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted
@@ -152,6 +178,62 @@ class Forecaster:
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
         return answer_frame(panel, fitted.forecast(panel, last), fitted.levels)
+
+    def update(self, df: Table, *, fine_tune: int = 0) -> Self:
+        """Append new rows to what the model has seen, so that ``predict()`` follows them.
+
+        Parameters
+        ----------
+        df : DataFrame or path
+            The rows that follow, in the layout of the fitted table; series may stay behind, and new ones come
+            (in a long table).
+        fine_tune : int
+            Optimiser steps on windows whose targets are new, at a tenth of the learning rate. Intervals keep
+            the calibration of the fit.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        DataError
+            When rows were seen before, leave a gap, or do not suffice to learn from; nothing is changed then.
+        """
+        fitted = self._fitted
+        panel = read_panel(df, fitted.layout)
+        refuse_seen(fitted, panel)
+        joined = continued(fitted, panel)
+        self.fitted_ = fine_tune_model(fitted, joined, fine_tune)
+        return self
+
+    def evaluate(self, df: Table, *, step: int | None = None) -> backtesting.Backtest:
+        """Score the fitted model on rows that came after those it was fitted to.
+
+        Parameters
+        ----------
+        df : DataFrame or path
+            New rows, with or without the ones before them; none that the model has seen is scored. A series
+            never seen is scored from its first complete window on.
+        step : int, optional
+            Rows between origins; the horizon when absent.
+
+        Returns
+        -------
+        Backtest
+            As from ``backtest``, but nothing is fitted.
+
+        Raises
+        ------
+        DataError
+            When no series has a whole horizon of rows that the model has not seen.
+        """
+        fitted = self._fitted
+        panel = continued(fitted, read_panel(df, fitted.layout))
+        seen = rows_seen(fitted, panel)  # (S,)
+        context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
+        first = np.where(seen > 0, seen, context) - 1  # (S,)
+        return backtesting.evaluate_fitted(fitted, panel, first, horizon=self.horizon, step=step)
 
     def backtest(
         self,
@@ -194,7 +276,14 @@ class Forecaster:
         def fit(past: Panel) -> FittedForecaster:
             model = self._model_for(past)
             reporter = progress_line() if verbose else None
-            return fit_model(model, past, val_size, keep_validation=keep_validation, reporter=reporter)
+            return fit_model(
+                model,
+                past,
+                val_size,
+                keep_validation=keep_validation,
+                reporter=reporter,
+                answers=self.answers,
+            )
 
         return backtesting.backtest(
             fit,
@@ -222,6 +311,7 @@ class Forecaster:
     def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
         self.fitted_ = unpack(artifact.read(path), path, networks)
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
+        self.answers, self._patch_of_season = self.fitted_.answers, False
         self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, clone(model)
         return self
 
@@ -233,15 +323,52 @@ class Forecaster:
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
         """Return a copy of the estimator with the window that suits the panel, checked."""
-        context = self.context_length
+        context, season = self.context_length, panel.season_length
         if context is None:
             longest = int(panel.lengths.max())
-            context = max(2 * max(self.horizon, panel.frequency.season_length), 1)
-            context = max(1, min(context, longest // 2))
+            context = max(1, min(2 * max(self.horizon, season), longest // 2))
         model: WindowRegressor = clone(self.estimator)
         model.set_params(sequence_length=context, horizon=self.horizon)
         model.check_settings()
+        if self._patch_of_season:
+            model.set_params(patch_length=season_patch(context, season))
         return model
+
+
+def season_patch(context: int, season: int) -> int:
+    """Return how many steps a recurrence reads at once: a season, if the window holds two of them.
+
+    Else the window is read in eight patches.
+
+    Examples
+    --------
+    >>> season_patch(168, season=24), season_patch(96, season=1), season_patch(6, season=12)
+    (24, 12, 1)
+    """
+    return season if 1 < season <= context // 2 else max(1, context // 8)
+
+
+def wanted_levels(
+    coverage: Sequence[float] | None, quantiles: Sequence[float] | None
+) -> tuple[float, ...] | None:
+    """Return the levels of the intervals that are to cover these shares, and of the quantiles; None for none.
+
+    Examples
+    --------
+    >>> wanted_levels(None, None)
+    (0.025, 0.1, 0.5, 0.9, 0.975)
+    """
+    if coverage is None:
+        coverage = COVERAGE if quantiles is None else ()
+    elif len(coverage) == 0:
+        return None
+    wrong = [share for share in coverage if not 0 < share < 1]
+    if wrong:
+        raise SettingError(
+            f"coverage must hold shares between 0 and 1, such as (0.8, 0.95), got {wrong[0]!r}."
+        )
+    ends = {round(end, 10) for share in coverage for end in ((1 - share) / 2, (1 + share) / 2)}
+    return tuple(sorted(ends | {0.5} | set(quantiles or ())))
 
 
 def read_panel(
@@ -256,22 +383,33 @@ def read_panel(
     return panel
 
 
-def _estimator(model: str | WindowRegressor, settings: dict[str, Any]) -> WindowRegressor:
-    """Return an unfitted estimator of its own: by name with its recipe, or a copy of the given one."""
-    if not isinstance(model, (str, WindowRegressor)):
+def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, bool]:
+    """Return an unfitted estimator of its own, and whether its patches are to be one season long."""
+    recipe = Recipe("", {})
+    if isinstance(model, WindowRegressor):
+        made: type[WindowRegressor] = type(model)
+    elif isinstance(model, str):
+        if model not in RECIPES:
+            raise unknown_name("model", model, RECIPES)
+        recipe = RECIPES[model]
+        made = model_class(recipe.model)
+    elif callable(model) and not (isinstance(model, type) and issubclass(model, WindowRegressor)):
+        recipe, made = RECIPES["custom"], CustomModel
+        settings = settings | {"network": model}
+    else:
         raise SettingError(
-            f"model must be a name such as 'lstm' or an estimator such as LSTMModel(), got {model!r}. "
-            f"Names: {', '.join(MODELS)}."
+            f"model must be a name such as 'lstm', an estimator such as LSTMModel(), or a class that makes a "
+            f"network, got {model!r}. Names: {', '.join(RECIPES)}."
         )
-    known = setting_names(model_class(model) if isinstance(model, str) else type(model))
-    known = [
-        name for name in known if name not in ("sequence_length", "horizon", "input_size", "output_size")
-    ]
+    known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
     for name in settings:
         if name not in known:
             layout = [f.name for f in fields(TableLayout)]
             raise unknown_name("Forecaster setting", name, [*known, *layout, "horizon", "context_length"])
-    if isinstance(model, str):
-        return model_class(model)(**(RECIPES.get(model, {}) | settings))
-    copy: WindowRegressor = clone(model)
-    return copy.set_params(**settings)  # type: ignore[no-any-return]
+    chosen = recipe.settings | settings
+    of_season = chosen.get("patch_length") == OF_SEASON
+    if of_season:
+        chosen = {name: value for name, value in chosen.items() if name != "patch_length"}
+    if isinstance(model, WindowRegressor):
+        return clone(model).set_params(**chosen), of_season
+    return made(**chosen), of_season

@@ -185,6 +185,11 @@ class Panel:
         return np.diff(self.offsets)
 
     @property
+    def season_length(self) -> int:
+        """Rows of one season: as the layout says, else as the frequency has it."""
+        return self.layout.season or self.frequency.season_length
+
+    @property
     def has_missing(self) -> bool:
         """Whether any value was not observed."""
         return bool(np.isnan(self.values).any())
@@ -248,14 +253,16 @@ class Panel:
         >>> Panel.from_frame(frame).tail(2).time.tolist()
         [2, 3]
         """
-        kept = np.minimum(self.lengths, rows)  # (S,)
-        dropped = self.lengths - kept  # (S,)
+        return self._from(self.lengths - np.minimum(self.lengths, rows))
+
+    def _from(self, dropped: np.ndarray) -> "Panel":
+        """Leave out the first rows, shape (S,), of each series and of its known covariates."""
         keep = numbered_within(self.offsets) >= np.repeat(dropped, self.lengths)
         known_lengths = np.diff(self.known_offsets)
         keep_known = numbered_within(self.known_offsets) >= np.repeat(dropped, known_lengths)
         return replace(
             self,
-            offsets=offsets_of(kept),
+            offsets=offsets_of(self.lengths - dropped),
             values=self.values[keep],
             time=self.time[keep],
             known=self.known[keep_known],
@@ -285,22 +292,31 @@ class Panel:
         if self.shape == "long":
             columns[self.layout.id] = pd.Index(self.ids, tupleize_cols=False).to_numpy()[series]
         columns[self.layout.time] = self.written(self.time)
-        if self.shape == "wide":  # all series share stamps and covariates: those of the first stand for all
-            rows = int(self.lengths[0])
-            columns[self.layout.time] = self.written(self.time[:rows])
-            columns |= {name: self.values[series == s, 0] for s, name in enumerate(self.ids)}
+        shared = slice(0, len(self.values))
+        if self.shape == "wide":  # stamps and covariates of the longest series are those of all
+            longest = int(self.lengths.argmax())
+            shared = slice(self.offsets[longest], self.offsets[longest + 1])
+            columns[self.layout.time] = self.written(self.time[shared])
+            columns |= {name: self._from_the_end(s) for s, name in enumerate(self.ids)}
         else:
-            rows = len(self.values)
             columns |= {name: self.values[:, i] for i, name in enumerate(self.targets)}
         count = len(self.targets)
-        columns |= {name: self.values[:rows, count + i] for i, name in enumerate(self.past)}
-        columns |= {name: known[:rows, i] for i, name in enumerate(self.future)}
-        columns |= {name: self.static[series[:rows], i] for i, name in enumerate(self.static_names)}
+        columns |= {name: self.values[shared, count + i] for i, name in enumerate(self.past)}
+        columns |= {name: known[shared, i] for i, name in enumerate(self.future)}
+        columns |= {name: self.static[series[shared], i] for i, name in enumerate(self.static_names)}
         return self.as_read(pd.DataFrame(columns))
+
+    def _from_the_end(self, series: int) -> np.ndarray:
+        """Return the values of a series of a wide table, shape (longest,), with NaN before it begins."""
+        column = np.full(self.lengths.max(), np.nan)
+        column[len(column) - self.lengths[series] :] = self.values[
+            self.offsets[series] : self.offsets[series + 1], 0
+        ]
+        return column
 
     def written(self, time: np.ndarray) -> Any:
         """Write stamps, shape (N,), as the table does: in its time zone, if it has one."""
-        return time if self.zone is None else pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(self.zone)
+        return in_zone(time, self.zone)
 
     def as_read(self, frame: pd.DataFrame) -> Any:
         """Bring a frame with columns of the table's names into its library, with its index."""
@@ -326,6 +342,11 @@ class Panel:
         [['2024-03', '2024-04']]
         """
         return self.frequency.after(self.time[self.offsets[1:] - 1], horizon)
+
+
+def in_zone(time: np.ndarray, zone: str | None) -> Any:
+    """Show stamps in UTC, shape (N,), in a time zone; those without zone stay as they are."""
+    return time if zone is None else pd.DatetimeIndex(time).tz_localize("UTC").tz_convert(zone)
 
 
 def _opened(table: Any, layout: TableLayout, name: str) -> Source:
@@ -374,7 +395,21 @@ def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
         zone=timeline.zone,
         library=source.library,
     )
-    return _apart(panel, table.targets) if table.shape == "wide" else panel
+    return _begun(_apart(panel, table.targets)) if table.shape == "wide" else panel
+
+
+def _begun(panel: Panel) -> Panel:
+    """Let each series of a wide table begin with its first value, unless absent values are masked."""
+    if panel.layout.missing == "mask" or not panel.has_missing:
+        return panel
+    rows = numbered_within(panel.offsets)
+    seen = np.where(np.isnan(panel.values[:, 0]), len(rows), rows)
+    dropped = np.minimum.reduceat(seen, panel.offsets[:-1])  # (S,)
+    late = int((dropped > 0).sum())
+    note = (
+        f"{late} series begin later than the table: {dropped.sum()} rows without their values were left out."
+    )
+    return replace(panel._from(dropped), notes=(*panel.notes, note))
 
 
 def _continuation(timeline: Timeline, later: Table, frequency: Frequency) -> tuple[np.ndarray, np.ndarray]:

@@ -455,3 +455,10 @@ def test_every_position_is_trained_on_when_the_batches_say_so():
     optimizer.step()
     for ours, expected in zip(network.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(ours, expected, rtol=1e-3, atol=1e-5)
+
+
+def test_max_steps_holds_with_validation_and_patience_too():
+    batches = make_batches(make_values())  # 4 a pass
+    trainer = Trainer(settings(epochs=9, max_steps=10, patience=20), MSELoss())
+    history = trainer.fit(make_network(), batches, batches).history
+    assert [record["steps"] for record in history] == [4, 4, 2]

@@ -1,5 +1,6 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
+import copy
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from timeseries.deeplearning.runtime import seeded
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
+from timeseries.intervals import Calibration
 from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
@@ -117,11 +119,13 @@ def fit_network(
     train: WindowIndex,
     validation: WindowIndex | None = None,
     reporter: Reporter | None = None,
+    start: ForecastNetwork | None = None,
 ) -> Trained:
-    """Build the model's network and train it on the windows of ``train``."""
+    """Train the model's network on the windows of ``train``: a fresh one, or a copy of ``start``."""
     loss = make_loss(model.loss, model.quantiles)
     with seeded(model.seed, model.device):
-        network = build(model, sizes_for(model, gather.table)).to(model.device)
+        network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
+        network = network.to(model.device)
         stride = network.position_stride if model.every_position else None
         training = Trainer(model, loss, reporter).fit(
             network,
@@ -132,7 +136,12 @@ def fit_network(
 
 
 def forecast(
-    network: ForecastNetwork, gather: ResidentGather, scale: Affine, series: Ints, origins: Ints
+    network: ForecastNetwork,
+    gather: ResidentGather,
+    scale: Affine,
+    series: Ints,
+    origins: Ints,
+    calibration: Calibration | None = None,
 ) -> Floats:
     """Forecast from the given origins, in the user's units.
 
@@ -146,11 +155,14 @@ def forecast(
         Centre and scale of the targets of each series, (S, D).
     series, origins : arrays of shape (M,)
         Series and global row of each origin.
+    calibration : Calibration, optional
+        Makes quantiles of what the network says.
 
     Returns
     -------
     array of shape (M, H, D, P)
-        Numbers of one target in increasing order, so that quantiles never cross.
+        Numbers of one target in increasing order, so that quantiles never cross; one per level of the
+        calibration, if there is one.
 
     Raises
     ------
@@ -163,6 +175,8 @@ def forecast(
             part = slice(first, first + FORECAST_BATCH)
             parts.append(network(gather.window(series[part], origins[part])).cpu())  # (B, H, D, P)
     scaled = np.sort(torch.cat(parts).double().numpy(), axis=-1)  # (M, H, D, P)
+    if calibration is not None:
+        scaled = calibration.apply(scaled)  # (M, H, D, Q)
     center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
     answer: Floats = scaled * spread + center
     bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))

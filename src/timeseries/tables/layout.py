@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError, SettingError, unknown_name
+from timeseries.errors import DataError, SettingError, require_whole, unknown_name
 from timeseries.frequency import Frequency
 
 SHOWN = 5
@@ -57,6 +57,8 @@ class TableLayout:
     """Numeric columns that are constant within a series."""
     freq: str | int | None = None
     """Step between stamps, such as "h" or "MS", or an integer for integer time. None: inferred."""
+    season: int | None = None
+    """Rows of one season, such as 24 for hours with a daily rhythm. None: follows the frequency."""
     missing: str = "error"
     """What to do with absent values and absent stamps: "error" refuses, "mask" keeps them as masked steps."""
     duplicates: str = "error"
@@ -86,6 +88,8 @@ class TableLayout:
         self._check_writing()
         if self.freq is not None:
             Frequency.parse(self.freq)
+        if self.season is not None:
+            require_whole(season=(self.season, 1))
         self._refuse_second_roles()
 
     @property

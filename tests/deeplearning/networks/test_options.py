@@ -74,7 +74,6 @@ def test_a_plain_network_has_nothing_around_it():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"hidden_size": (8, 8, 8)}, "names 3 layers.*num_layers is 2.*num_layers=3"),
         ({"hidden_size": (8, 0)}, "every hidden_size must be between 1 and 16384, got 0"),
         ({"hidden_size": (8, 2.5)}, "every hidden_size must be a whole number, got 2.5"),
         ({"hidden_size": ((8, 8), 4)}, "every hidden_size must be a whole number"),

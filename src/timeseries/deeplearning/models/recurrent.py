@@ -18,7 +18,7 @@ class RecurrentRegressor(WindowRegressor):
 
     hidden_size: int | tuple[int, ...] = setting(
         64,
-        "Width of the hidden state: one number, or one per layer.",
+        "Width of the hidden state; several numbers are one per layer, and num_layers does not count.",
         Integral,
         low=1,
         high=16_384,
@@ -33,18 +33,7 @@ class RecurrentRegressor(WindowRegressor):
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
-        found = list(super().problems())
-        yield from found
-        if not found:
-            yield from self._layer_problems()
-
-    def _layer_problems(self) -> Iterator[str]:
-        widths = self.hidden_size
-        if isinstance(widths, (tuple, list)) and len(widths) != self.num_layers:
-            yield (
-                f"hidden_size names {len(widths)} layers, {widths!r}, but num_layers is {self.num_layers}: "
-                f"give one width per layer, or set num_layers={len(widths)}"
-            )
+        yield from super().problems()
         if self.bidirectional and self.every_position:
             yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
 

@@ -1,0 +1,283 @@
+"""From a panel to a fitted forecaster: hold rows out, train, calibrate, train again on everything."""
+
+from dataclasses import replace
+from typing import NamedTuple, cast
+
+import numpy as np
+from sklearn.base import clone
+
+from timeseries.continuation import rows_seen
+from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, sizes_for
+from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling
+from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.models import WindowRegressor
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.errors import DataError, SettingError, require_whole
+from timeseries.fitted import Answers, FittedForecaster, series_table
+from timeseries.intervals import Calibration, calibrate
+from timeseries.normalization import segment_statistics
+from timeseries.panel import Panel
+from timeseries.tables.layout import plain
+from timeseries.windows import Ints, WindowIndex, index_windows
+
+VALIDATION_SHARE = 0.1  # of each series, when early stopping needs a held-out tail and none is named
+CALIBRATION_SHARE = 0.2  # of each series, when intervals need one,
+CALIBRATION_ORIGINS = 500  # but no more rows than give so many origins
+FINE_TUNING_RATE = 0.1  # of the learning rate
+CALIBRATION_WINDOWS = 2048  # forecasts that a calibration rests on, at most
+
+
+class TrainingInterrupted(KeyboardInterrupt):
+    """Ctrl-C ended training; ``fitted`` is the best there was."""
+
+    def __init__(self, fitted: FittedForecaster) -> None:
+        super().__init__("Training was interrupted.")
+        self.fitted = fitted
+
+
+def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> FittedForecaster:
+    """Let the next forecast start from the end of a panel, after some steps on its new targets.
+
+    Parameters
+    ----------
+    fitted : FittedForecaster
+        What was fitted; it stays as it is.
+    panel : Panel
+        The rows it keeps, and those that follow them.
+    steps : int
+        Optimiser steps on windows whose targets are new, at a tenth of the learning rate; 0 learns nothing.
+
+    Returns
+    -------
+    FittedForecaster
+    """
+    require_whole(fine_tune=(steps, 0))
+    model, table = fitted.model, series_table(panel, fitted.static_scaling)
+    scaling, network = fitted.scaling_of(panel, table), fitted.network
+    if steps:
+        buffers = Buffers(table, context=model.sequence_length, device=model.device, anchors=scaling)
+        gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+        new = index_windows(
+            panel.offsets, np.maximum(rows_seen(fitted, panel), 1), panel.lengths, horizon=model.horizon
+        )
+        if not len(new):
+            raise DataError(
+                f"fine_tune needs horizon = {model.horizon} new rows of a series, and there are fewer. "
+                "Wait for more rows, or leave fine_tune out."
+            )
+        gentle = {
+            "epochs": steps,
+            "max_steps": steps,
+            "learning_rate": model.learning_rate * FINE_TUNING_RATE,
+            "schedule": "constant",
+            "max_seconds": None,
+        }
+        network = fit_network(clone(model).set_params(**gentle), gather, new, start=network).network
+    return replace(
+        fitted,
+        network=network,
+        scaling=scaling,
+        tail=panel.tail(model.sequence_length),
+        ends=panel.time[panel.offsets[1:] - 1],
+    )
+
+
+class HeldOut(NamedTuple):
+    """The last rows of each series that the first network never learns from, and what they are for."""
+
+    rows: Ints  # (S,)
+    choose: bool  # they choose the number of epochs
+    calibrate: bool  # they tell how wide intervals must be
+
+
+def fit_model(
+    model: WindowRegressor,
+    panel: Panel,
+    val_size: int | None = None,
+    *,
+    keep_validation: bool = False,
+    reporter: Reporter | None = None,
+    answers: Answers | None = None,
+) -> FittedForecaster:
+    """Fit a model to every window of a panel.
+
+    The last ``val_size`` rows of each series choose the number of epochs, and intervals are calibrated on
+    them; unless ``keep_validation``, the network is then fitted again on all rows for that number, since the
+    newest rows matter most. A one-cycle schedule is planned anew for these steps, so that the refit ends at
+    its smallest rate although the first run may have stopped far from its own; ``max_seconds`` bounds the
+    first run alone. Without ``val_size``, rows are held out where ``patience`` or intervals need them.
+
+    Raises
+    ------
+    TrainingInterrupted
+        After Ctrl-C, with the best network so far: that of the first run, until the refit is complete.
+    """
+    answers = Answers() if answers is None else answers
+    lengths = panel.lengths  # (S,)
+    _refuse_short(panel, model.horizon)
+    _refuse_impossible(panel, answers)
+    held = _held_out(model, panel, val_size, calibrate=answers.levels is not None)
+    train_rows = lengths - held.rows  # (S,)
+    static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
+    table = series_table(panel, static)
+    buffers = Buffers(table, context=model.sequence_length, device=model.device)
+
+    scaling = fit_scaling(table, train_rows)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    later = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
+    train = _training_windows(panel, train_rows, model)
+    trained = fit_network(model, gather, train, later if held.choose else None, reporter)
+    calibration = None
+    if answers.levels is not None:
+        calibration = _calibrated(model, trained.network, gather, scaling, later, answers.levels)
+    fitted = FittedForecaster(
+        model=model,
+        network=trained.network,
+        sizes=sizes_for(model, table),
+        scaling=scaling,
+        static_scaling=static,
+        tail=panel.tail(model.sequence_length),
+        ends=panel.time[panel.offsets[1:] - 1],
+        history=trained.history,
+        answers=answers,
+        calibration=calibration,
+    )
+    if trained.interrupted:
+        raise TrainingInterrupted(fitted)
+    if keep_validation or not held.rows.any():
+        return fitted
+    scaling = fit_scaling(table, lengths)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    network = _refit(fitted, gather, _training_windows(panel, lengths, model), reporter)
+    return replace(fitted, network=network, scaling=scaling)
+
+
+def _refit(
+    fitted: FittedForecaster, gather: ResidentGather, train: WindowIndex, reporter: Reporter | None
+) -> ForecastNetwork:
+    """Fit the model's network again, for the steps to the best epoch of the first run, or to its end."""
+    best = fitted.history[-1]
+    if best["val_loss"] is not None:
+        best = min(fitted.history, key=lambda record: cast("float", record["val_loss"]))
+    steps = sum(record["steps"] for record in fitted.history[: best["epoch"] + 1])
+    chosen = {"epochs": best["epoch"] + 1, "max_steps": steps, "max_seconds": None, "patience": None}
+    try:
+        network, _, interrupted = fit_network(
+            clone(fitted.model).set_params(**chosen), gather, train, None, reporter
+        )
+    except KeyboardInterrupt:  # before its first step
+        interrupted = True
+    if interrupted:
+        raise TrainingInterrupted(fitted)
+    return network
+
+
+def _calibrated(
+    model: WindowRegressor,
+    network: ForecastNetwork,
+    gather: ResidentGather,
+    scaling: Scaling,
+    later: WindowIndex,
+    levels: tuple[float, ...],
+) -> Calibration:
+    """Calibrate on windows that the network never learned from, spread evenly over all there are."""
+    table = gather.table
+    positions = np.linspace(0, len(later) - 1, min(len(later), CALIBRATION_WINDOWS)).round().astype(np.int64)
+    series, origins = later.locate(np.unique(positions))  # (M,) each
+    center, scale = (part[:, table.targets][series][:, None] for part in scaling.values)  # (M, 1, D) each
+    steps = origins[:, None] + np.arange(1, model.horizon + 1)  # (M, H)
+    truth = (table.values[:, table.targets][steps] - center) / scale  # (M, H, D)
+    as_scaled = Affine(*(np.full((len(table.names), truth.shape[2]), x) for x in (0.0, 1.0)))  # (S, D) each
+    forecasts = forecast(network, gather, as_scaled, series, origins)  # (M, H, D, P)
+    return calibrate(truth, forecasts, model.quantiles, levels)
+
+
+def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
+    """Index the windows within the first ``rows`` (S,) of each series.
+
+    A series that is long enough gives complete windows only; a shorter one gives padded ones.
+    """
+    enough = rows >= model.sequence_length + model.horizon  # (S,)
+    min_context = np.where(enough, model.sequence_length, 1)  # (S,)
+    return index_windows(
+        panel.offsets, np.zeros_like(rows), rows, horizon=model.horizon, min_context=min_context
+    )
+
+
+def _observed_rows(panel: Panel, rows: Ints) -> Ints:
+    """Count the observed values of the emptiest target in the first ``rows`` (S,) of each series, (S,)."""
+    within = np.arange(len(panel.values)) - np.repeat(panel.offsets[:-1], panel.lengths)  # (N,)
+    targets = panel.values[:, : len(panel.targets)]  # (N, D)
+    seen = np.isfinite(targets) & (within < np.repeat(rows, panel.lengths))[:, None]  # (N, D)
+    total = np.concatenate([np.zeros_like(seen[:1], dtype=np.int64), np.cumsum(seen, axis=0)])  # (N+1, D)
+    counts: Ints = np.diff(total[panel.offsets], axis=0).min(axis=1)  # (S,)
+    return counts
+
+
+def _held_out(model: WindowRegressor, panel: Panel, val_size: int | None, *, calibrate: bool) -> HeldOut:
+    """Decide how many last rows of each series are held out; none where a series can spare none."""
+    lengths, horizon = panel.lengths, model.horizon
+    choose = model.patience is not None if val_size is None else val_size > 0
+    if val_size is not None:
+        wanted = _named_rows(panel, val_size, horizon, calibrate=calibrate)
+    else:
+        wanted = np.zeros_like(lengths)
+        if choose:
+            wanted = np.maximum(horizon, np.round(VALIDATION_SHARE * lengths).astype(np.int64))
+        if calibrate:
+            share = np.round(CALIBRATION_SHARE * lengths).astype(np.int64)  # (S,)
+            wanted = np.maximum(wanted, np.clip(share, horizon, horizon - 1 + CALIBRATION_ORIGINS))
+    spare = _observed_rows(panel, lengths - wanted) >= horizon + 1
+    if wanted.any() and not spare.any():
+        purpose = "to calibrate intervals" if calibrate else "for validation"
+        instead = "ask for no intervals (coverage=())" if calibrate else "set patience=None"
+        raise DataError(
+            f"No series can spare {int(wanted.max())} rows {purpose} and keep horizon + 1 = "
+            f"{horizon + 1} for training: the longest has {int(lengths.max())}. Lower val_size or the "
+            f"horizon, or {instead}."
+        )
+    return HeldOut(np.where(spare, wanted, 0), choose, calibrate)
+
+
+def _named_rows(panel: Panel, val_size: int, horizon: int, *, calibrate: bool) -> Ints:
+    """Return the rows that the caller holds out, (S,)."""
+    require_whole(val_size=(val_size, 0))
+    if 0 < val_size < horizon:
+        raise SettingError(f"val_size must be 0 or at least the horizon, {horizon}, got {val_size}.")
+    if calibrate and not val_size:
+        raise SettingError(
+            "val_size=0 holds no rows out, but intervals are calibrated on such rows. Give val_size, leave "
+            "it out, or ask for no intervals: coverage=()."
+        )
+    return np.full_like(panel.lengths, val_size)
+
+
+def _refuse_short(panel: Panel, horizon: int) -> None:
+    short = np.flatnonzero(panel.lengths < horizon + 1)
+    if len(short):
+        named = ", ".join(f"{panel.ids[s]!r} has {panel.lengths[s]}" for s in short[:5])
+        raise DataError(
+            f"Fitting needs at least horizon + 1 = {horizon + 1} rows per series, but {named}"
+            f"{' ...' if len(short) > 5 else ''} ({len(short)} of {len(panel.ids)} series are too short). "
+            "Lower the horizon, or leave these series out."
+        )
+
+
+def _refuse_impossible(panel: Panel, answers: Answers) -> None:
+    """Refuse bounds, or whole numbers, that the history itself does not keep to."""
+    targets = panel.values[:, : len(panel.targets)]  # (N, D)
+    rules = {
+        f"below lower={answers.lower}": answers.lower is not None and targets < answers.lower,
+        f"above upper={answers.upper}": answers.upper is not None and targets > answers.upper,
+        "no whole numbers (integer=True)": answers.integer and targets % 1 > 0,
+    }
+    for rule, broken in rules.items():
+        places = np.argwhere(np.broadcast_to(broken, targets.shape))
+        if len(places):
+            row, target = places[0]
+            s = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+            raise DataError(
+                f"{len(places)} values of the history are {rule}; the first is {targets[row, target]:g}: "
+                f"series {panel.ids[s]!r}, target {panel.targets[target]!r}, at {plain(panel.time[row])}. "
+                "Correct these values, or drop that rule."
+            )

@@ -1,0 +1,140 @@
+"""A fitted forecaster as an artifact, and back."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from os import PathLike
+from typing import Any, cast
+
+import numpy as np
+
+from timeseries.deeplearning.artifact import Artifact
+from timeseries.deeplearning.gather import Affine, Scaling
+from timeseries.deeplearning.models import model_class
+from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
+from timeseries.deeplearning.window import Sizes
+from timeseries.errors import ArtifactError, SettingError
+from timeseries.fitted import Answers, FittedForecaster
+from timeseries.frequency import Frequency
+from timeseries.intervals import Calibration
+from timeseries.panel import Panel, TableLayout
+
+COLUMN_ROLES = ("targets", "past", "future", "static_names")  # fields of a panel that name columns
+TAIL_ARRAYS = ("offsets", "values", "known", "known_offsets", "static")  # fields of a panel that hold numbers
+CALIBRATION_ARRAYS = ("levels", "source", "shifts")
+
+
+def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
+    """Return everything a fitted forecaster knows as an artifact, with or without the last rows."""
+    tail = fitted.tail if history else fitted.tail.tail(0)
+    if not all(isinstance(name, (str, int)) for name in tail.ids):
+        raise SettingError("Only forecasters whose series are named by text or whole numbers can be saved.")
+    manifest = {
+        "kind": "forecaster",
+        "model": fitted.model.name,
+        "settings": fitted.model.stored_settings(),
+        "sizes": asdict(fitted.sizes),
+        "layout": asdict(tail.layout),
+        "frequency": tail.frequency.step,
+        "series": tail.ids,
+        "shape": tail.shape,
+        "index": tail.index,
+        "columns": {name: getattr(tail, name) for name in COLUMN_ROLES},
+        "time": "stamps" if np.issubdtype(tail.time.dtype, np.datetime64) else "numbers",
+        "zone": tail.zone,
+        "history": fitted.history,
+        "answers": asdict(fitted.answers),
+        "calibration": None if fitted.calibration is None else fitted.calibration.notes,
+    }
+    arrays: Arrays = pack_network(fitted.network, fitted.sizes)
+    affines = {
+        "values": fitted.scaling.values,
+        "known": fitted.scaling.known,
+        "static": fitted.static_scaling,
+    }
+    for name, affine in affines.items():
+        if affine is not None:
+            arrays |= {f"scaling.{name}.center": affine.center, f"scaling.{name}.scale": affine.scale}
+    arrays |= {f"tail.{name}": getattr(tail, name) for name in TAIL_ARRAYS}
+    arrays |= {"tail.time": tail.time.astype(np.int64), "ends": fitted.ends.astype(np.int64)}
+    if fitted.calibration is not None:
+        arrays |= {f"calibration.{name}": getattr(fitted.calibration, name) for name in CALIBRATION_ARRAYS}
+    return Artifact(_as_json(manifest), arrays)
+
+
+def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, Any]) -> FittedForecaster:
+    """Rebuild a fitted forecaster from an artifact."""
+    manifest: Any = stored.manifest
+    if manifest.get("kind") != "forecaster":
+        raise ArtifactError(
+            f"{path} is the file of an estimator ({manifest.get('model')!r}), not of a forecaster. "
+            "Load it with its own class, such as LSTMModel.load(path)."
+        )
+    try:
+        made = model_class(manifest["model"])
+        model = made(**made.restored_settings(manifest["settings"], networks))
+        model.check_settings()
+        sizes, layout = Sizes(**manifest["sizes"]), TableLayout(**manifest["layout"])
+        network = unpack_network(model, sizes, stored.tensors)
+        tail = _unpack_tail(manifest, stored.tensors, layout)
+        answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
+        affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
+    except (KeyError, TypeError, SettingError) as error:
+        raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
+    return FittedForecaster(
+        model=model,
+        network=network,
+        sizes=sizes,
+        scaling=Scaling(cast("Affine", affines[0]), affines[1]),
+        static_scaling=cast("Affine", affines[2]),
+        tail=tail,
+        ends=_unpack_time(manifest, stored.tensors["ends"]),
+        history=manifest["history"],
+        answers=answers,
+        calibration=calibration,
+    )
+
+
+def _unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
+    if manifest["calibration"] is None:
+        return None
+    parts: Any = {name: arrays[f"calibration.{name}"] for name in CALIBRATION_ARRAYS}
+    return Calibration(**parts, notes=tuple(manifest["calibration"]))
+
+
+def _unpack_answers(manifest: Any) -> Answers:
+    stored = manifest["answers"]
+    return Answers(**(stored | {"levels": None if stored["levels"] is None else tuple(stored["levels"])}))
+
+
+def _unpack_time(manifest: Any, time: Any) -> Any:
+    return time.view("datetime64[us]") if manifest["time"] == "stamps" else time
+
+
+def _unpack_affine(arrays: Arrays, name: str) -> Affine | None:
+    if name == "known" and "scaling.known.center" not in arrays:
+        return None
+    return Affine(arrays[f"scaling.{name}.center"], arrays[f"scaling.{name}.scale"])
+
+
+def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
+    roles: Any = {name: tuple(manifest["columns"][name]) for name in COLUMN_ROLES}
+    numbers: Any = {name: arrays[f"tail.{name}"] for name in TAIL_ARRAYS}
+    return Panel(
+        ids=tuple(manifest["series"]),
+        time=_unpack_time(manifest, arrays["tail.time"]),
+        frequency=Frequency(manifest["frequency"]),
+        layout=layout,
+        shape=manifest["shape"],
+        index=tuple(manifest["index"]),
+        notes=(),
+        zone=manifest["zone"],
+        **roles,
+        **numbers,
+    )
+
+
+def _as_json(value: Any) -> Any:
+    """Return nested settings as JSON knows them: tuples become lists."""
+    if isinstance(value, dict):
+        return {key: _as_json(part) for key, part in value.items()}
+    return [_as_json(part) for part in value] if isinstance(value, (list, tuple)) else value
