@@ -1,7 +1,7 @@
 """The search that chose the recipes, on the validation parts of five data sets alone.
 
     TIMESERIES_DATA=... python benchmarks/recipe_search.py            # every candidate
-    TIMESERIES_DATA=... python benchmarks/recipe_search.py patches    # those whose name begins so
+    TIMESERIES_DATA=... python benchmarks/recipe_search.py 2          # those whose name begins so
 
 Each candidate is fitted on the training rows of each set and scored on the origins of its validation part
 (sets.py); no test row is read. A score is an error over that of the seasonal naive forecast (the last value
@@ -22,35 +22,51 @@ STEP = {"etth1": 5, "etth2": 5, "exchange_rate": 5}  # rows between the origins 
 METRIC = {"etth1": "mse", "etth2": "mse", "exchange_rate": "mse", "pjm": "mae", "m4_hourly": "mase"}
 REFERENCE = {"exchange_rate": "last_value"}
 
-NORMED = {"instance_norm": True, "clip_norm": 1.0, "epochs": 1000, "schedule": "one_cycle"}
-PLAIN = NORMED | {"batch_size": 64, "max_steps": 1000, "learning_rate": 2e-3, "loss": "huber"}
-STACK = PLAIN | {"hidden_size": 64, "num_layers": 2, "dropout": 0.0}
-PATCHES = PLAIN | {"hidden_size": 128, "num_layers": 1, "patch_length": 24}
+BASE = {"instance_norm": True, "clip_norm": 1.0, "epochs": 1000, "schedule": "one_cycle", "batch_size": 64}
+HUBER = BASE | {"max_steps": 1000, "learning_rate": 2e-3, "loss": "huber"}
+MAE = BASE | {"max_steps": 1000, "learning_rate": 3e-3, "loss": "mae"}
+PATCHES = {"hidden_size": 128, "num_layers": 1, "patch_length": 24}
+STACK = {"hidden_size": 64, "num_layers": 2, "dropout": 0.0}
 
 CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
-    "linear, nlinear": ("nlinear", PLAIN | {"instance_norm": False}),
-    "linear, nlinear, normed": ("nlinear", PLAIN),
-    "linear, dlinear": ("dlinear", PLAIN | {"instance_norm": False}),
-    "patches, lstm": ("lstm", PATCHES),
-    "patches, gru": ("gru", PATCHES),
-    "patches, rnn": ("rnn", PATCHES),
-    "patches, lstm, skip": ("lstm", PATCHES | {"linear_skip": True}),
-    "patches, lstm, residual": ("lstm", PATCHES | {"last_value_residual": True}),
-    "patches, lstm, mse": ("lstm", PATCHES | {"loss": "mse"}),
-    "patches, lstm, mae": ("lstm", PATCHES | {"loss": "mae"}),
-    "patches, lstm, 12 steps": ("lstm", PATCHES | {"patch_length": 12}),
-    "patches, lstm, 8 steps": ("lstm", PATCHES | {"patch_length": 8}),
-    "patches, lstm, rate .001": ("lstm", PATCHES | {"learning_rate": 1e-3}),
-    "patches, lstm, rate .005": ("lstm", PATCHES | {"learning_rate": 5e-3}),
-    "patches, lstm, 500 updates": ("lstm", PATCHES | {"max_steps": 500}),
-    "patches, lstm, 2000 updates": ("lstm", PATCHES | {"max_steps": 2000}),
-    "patches, lstm, dropout": ("lstm", PATCHES | {"num_layers": 2, "dropout": 0.3}),
-    "patches, lstm, 256 wide": ("lstm", PATCHES | {"hidden_size": 256}),
-    "stack, lstm": ("lstm", STACK),
-    "stack, lstm, skip": ("lstm", STACK | {"linear_skip": True}),
-    "stack, lstm, skip, mae": ("lstm", STACK | {"linear_skip": True, "loss": "mae"}),
-    "stack, gru, skip": ("gru", STACK | {"linear_skip": True}),
-    "stack, rnn, skip": ("rnn", STACK | {"linear_skip": True}),
+    # First round: what a network is made of, one choice at a time.
+    "1 nlinear": ("nlinear", HUBER | {"instance_norm": False}),
+    "1 nlinear, normed": ("nlinear", HUBER),
+    "1 dlinear": ("dlinear", HUBER | {"instance_norm": False}),
+    "1 patches, lstm": ("lstm", HUBER | PATCHES),
+    "1 patches, gru": ("gru", HUBER | PATCHES),
+    "1 patches, rnn": ("rnn", HUBER | PATCHES),
+    "1 patches, lstm, skip": ("lstm", HUBER | PATCHES | {"linear_skip": True}),
+    "1 patches, lstm, residual": ("lstm", HUBER | PATCHES | {"last_value_residual": True}),
+    "1 patches, lstm, mse": ("lstm", HUBER | PATCHES | {"loss": "mse"}),
+    "1 patches, lstm, mae": ("lstm", HUBER | PATCHES | {"loss": "mae"}),
+    "1 patches, lstm, 12 rows": ("lstm", HUBER | PATCHES | {"patch_length": 12}),
+    "1 patches, lstm, 8 rows": ("lstm", HUBER | PATCHES | {"patch_length": 8}),
+    "1 patches, lstm, rate .001": ("lstm", HUBER | PATCHES | {"learning_rate": 1e-3}),
+    "1 patches, lstm, rate .005": ("lstm", HUBER | PATCHES | {"learning_rate": 5e-3}),
+    "1 patches, lstm, 500 steps": ("lstm", HUBER | PATCHES | {"max_steps": 500}),
+    "1 patches, lstm, 2000 steps": ("lstm", HUBER | PATCHES | {"max_steps": 2000}),
+    "1 patches, lstm, dropout": ("lstm", HUBER | PATCHES | {"num_layers": 2, "dropout": 0.3}),
+    "1 patches, lstm, 256 wide": ("lstm", HUBER | PATCHES | {"hidden_size": 256}),
+    # Second round: the winners of the first together.
+    "2 lstm": ("lstm", MAE | PATCHES),
+    "2 lstm, residual": ("lstm", MAE | PATCHES | {"last_value_residual": True}),
+    "2 lstm, skip": ("lstm", MAE | PATCHES | {"linear_skip": True}),
+    "2 lstm, 2000 steps": ("lstm", MAE | PATCHES | {"max_steps": 2000}),
+    "2 lstm, batch 128": ("lstm", MAE | PATCHES | {"batch_size": 128}),
+    "2 lstm, residual, 256 wide": ("lstm", MAE | PATCHES | {"last_value_residual": True, "hidden_size": 256}),
+    "2 gru": ("gru", MAE | PATCHES),
+    "2 gru, residual": ("gru", MAE | PATCHES | {"last_value_residual": True}),
+    "2 rnn, residual": ("rnn", MAE | PATCHES | {"last_value_residual": True}),
+    "2 nlinear": ("nlinear", MAE | {"instance_norm": False}),
+    "2 dlinear, normed": ("dlinear", MAE),
+    # Third round: the step-by-step stack, as textbooks have it.
+    "3 stack, lstm, skip": ("lstm", MAE | STACK | {"linear_skip": True, "learning_rate": 2e-3}),
+    "3 stack, lstm, skip, 500 steps": (
+        "lstm",
+        MAE | STACK | {"linear_skip": True, "learning_rate": 2e-3, "max_steps": 500},
+    ),
+    "3 stack, lstm": ("lstm", MAE | STACK | {"learning_rate": 2e-3}),
 }
 
 
@@ -78,9 +94,8 @@ def score(
 ) -> tuple[float, float]:
     """Return error over the reference's error on the validation part, and the seconds it took."""
     step = STEP.get(name, protocol.step)
-    forecaster = Forecaster(
-        model, horizon=protocol.horizon, context_length=protocol.context, coverage=(), **settings
-    )
+    windows = {"horizon": protocol.horizon, "context_length": protocol.context, "season": protocol.season}
+    forecaster = Forecaster(model, coverage=(), **windows, **settings)
     began = time.perf_counter()
     result = forecaster.backtest(
         sets.up_to("validation", table, protocol), windows=protocol.windows("validation", step), step=step
