@@ -26,6 +26,8 @@ BASE = {"instance_norm": True, "clip_norm": 1.0, "epochs": 1000, "schedule": "on
 HUBER = BASE | {"max_steps": 1000, "learning_rate": 2e-3, "loss": "huber"}
 MAE = BASE | {"max_steps": 1000, "learning_rate": 3e-3, "loss": "mae"}
 PATCHES = {"hidden_size": 128, "num_layers": 1, "patch_length": 24}
+BOTH = {"linear_skip": True, "last_value_residual": True}
+LARGE = MAE | PATCHES | {"linear_skip": True, "hidden_size": 256, "max_steps": 2000}
 STACK = {"hidden_size": 64, "num_layers": 2, "dropout": 0.0}
 
 CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
@@ -67,6 +69,28 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
         MAE | STACK | {"linear_skip": True, "learning_rate": 2e-3, "max_steps": 500},
     ),
     "3 stack, lstm": ("lstm", MAE | STACK | {"learning_rate": 2e-3}),
+    "3 stack, lstm, residual, every position": (
+        "lstm",
+        HUBER | STACK | {"instance_norm": False, "last_value_residual": True, "every_position": True},
+    ),
+    # Fourth round: what more width and more steps buy.
+    "4 skip, 256 wide, 2000 steps": ("lstm", LARGE),
+    "4 skip, 256 wide, 4000 steps": ("lstm", LARGE | {"max_steps": 4000}),
+    "4 skip, 256 wide, 4000 steps, .001": ("lstm", LARGE | {"max_steps": 4000, "learning_rate": 1e-3}),
+    # Fifth round: a residual and a skip together, with larger batches.
+    "5 both": ("lstm", MAE | PATCHES | BOTH),
+    "5 both, batch 128": ("lstm", MAE | PATCHES | BOTH | {"batch_size": 128}),
+    "5 both, batch 128, 2000 steps": ("lstm", MAE | PATCHES | BOTH | {"batch_size": 128, "max_steps": 2000}),
+    "5 both, batch 128, 256 wide, 2000 steps": (
+        "lstm",
+        MAE | PATCHES | BOTH | {"batch_size": 128, "max_steps": 2000, "hidden_size": 256},
+    ),
+    "5 both, batch 128, rate .005": (
+        "lstm",
+        MAE | PATCHES | BOTH | {"batch_size": 128, "learning_rate": 5e-3},
+    ),
+    "5 gru, both, batch 128": ("gru", MAE | PATCHES | BOTH | {"batch_size": 128}),
+    "5 rnn, both, batch 128": ("rnn", MAE | PATCHES | BOTH | {"batch_size": 128}),
 }
 
 
@@ -78,7 +102,7 @@ def main() -> None:
     options = parser.parse_args()
     loaded = {name: sets.SETS[name]() for name in METRIC}
     print(describe(), end="\n\n")
-    print(f"{'':34}" + "".join(f"{name:>22}" for name in METRIC) + f"{'mean':>10}")
+    print(f"{'':44}" + "".join(f"{name:>22}" for name in METRIC) + f"{'mean':>10}")
     for title, (model, settings) in CANDIDATES.items():
         if not title.startswith(tuple(options.prefixes)):
             continue
@@ -86,7 +110,7 @@ def main() -> None:
             scores = [score(name, *loaded[name], model, settings | {"seed": seed}) for name in METRIC]
             cells = "".join(f"{ratio:13.4f} ({seconds:4.0f} s)" for ratio, seconds in scores)
             mean = math.exp(sum(math.log(ratio) for ratio, _ in scores) / len(scores))
-            print(f"{title + f', seed {seed}':34}{cells}{mean:10.4f}", flush=True)
+            print(f"{title + f', seed {seed}':44}{cells}{mean:10.4f}", flush=True)
 
 
 def score(
