@@ -19,24 +19,18 @@ folder = Path(sys.argv[1] if len(sys.argv) > 1 else "demo")
 folder.mkdir(parents=True, exist_ok=True)
 table = load_airpassengers()
 
-forecaster = Forecaster(
-    "lstm",
-    horizon=12,
-    context_length=24,
-    loss="pinball",
-    quantiles=(0.025, 0.1, 0.5, 0.9, 0.975),
-    learning_rate=3e-3,
-)
+forecaster = Forecaster("lstm", horizon=12, context_length=24, lower=0)
 result = forecaster.backtest(table, windows=3, verbose=True)
 print("\nHow good would it have been? The last three years, each forecast a year ahead:\n")
 print(result.table().round(3).to_string(), end="\n\n")
-for low, high, level in ((1, -2, 80), (0, -1, 95)):
-    inside = (result.forecast[..., low] <= result.truth) & (result.truth <= result.forecast[..., high])
-    print(f"{inside.mean():.0%} of these {inside.size} months fell into their {level} % intervals.")
+print("How often did the intervals hold over these 36 months?\n")
+print(result.coverage().round(3).to_string(), end="\n\n")
 
-print("\nThe next year, in thousands of passengers; the quantiles are not calibrated:\n")
-answer = forecaster.fit(table).predict()
+forecaster.fit(table)
+answer = forecaster.predict()
+print("The next year, in thousands of passengers:\n")
 print(answer.to_string(index=False, float_format="{:.0f}".format), end="\n\n")
+print("\n".join(forecaster.calibration_notes), end="\n\n")
 
 plot_forecast(table, answer).savefig(folder / "forecast.png", dpi=120)
 plot_backtest(result).savefig(folder / "backtest.png", dpi=120)

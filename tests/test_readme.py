@@ -24,10 +24,11 @@ def run(command, folder):
 
 def test_the_blocks_of_the_readme_run_in_their_order(tmp_path):
     commands = [(language, code) for language, code in BLOCKS if not code.startswith("make ")]
-    assert [language for language, _ in commands] == ["python", "python", "python", "sh"]
+    assert [language for language, _ in commands] == ["python"] * 4 + ["sh"]
     for language, code in commands:
         run([sys.executable, "-c", code] if language == "python" else ["bash", "-e", "-c", code], tmp_path)
-    assert (tmp_path / "forecast.csv").read_text().startswith("ds,y\n1961-01-01,")
+    assert (tmp_path / "forecast.svg").stat().st_size > 1000
+    assert (tmp_path / "forecast.csv").read_text().startswith("ds,y,y_q0.025,")
 
 
 def test_the_make_targets_of_the_readme_exist():

@@ -17,7 +17,7 @@ from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.progress import progress_line
-from timeseries.deeplearning.recipes import OF_SEASON, RECIPES, Recipe
+from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
 from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
@@ -149,6 +149,12 @@ class Forecaster:
     def train_history(self) -> list[EpochRecord]:
         """One record per epoch of the run that chose the number of epochs; losses in scaled units."""
         return self._fitted.history
+
+    @property
+    def calibration_notes(self) -> tuple[str, ...]:
+        """What each interval rests on, one sentence each; none for a point forecast."""
+        calibration = self._fitted.calibration
+        return () if calibration is None else calibration.notes
 
     def predict(self, df: Table | None = None, *, future: Table | None = None) -> Any:
         """Forecast the steps that follow the last row of every series.
@@ -385,12 +391,12 @@ def read_panel(
 
 def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, bool]:
     """Return an unfitted estimator of its own, and whether its patches are to be one season long."""
-    recipe = Recipe("", {})
+    recipe = Recipe("", {}, "")
     if isinstance(model, WindowRegressor):
         made: type[WindowRegressor] = type(model)
     elif isinstance(model, str):
-        if model not in RECIPES:
-            raise unknown_name("model", model, RECIPES)
+        if model not in NAMES:
+            raise unknown_name("model", model, NAMES)
         recipe = RECIPES[model]
         made = model_class(recipe.model)
     elif callable(model) and not (isinstance(model, type) and issubclass(model, WindowRegressor)):
@@ -399,7 +405,7 @@ def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, b
     else:
         raise SettingError(
             f"model must be a name such as 'lstm', an estimator such as LSTMModel(), or a class that makes a "
-            f"network, got {model!r}. Names: {', '.join(RECIPES)}."
+            f"network, got {model!r}. Names: {', '.join(NAMES)}."
         )
     known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
     for name in settings:

@@ -1,6 +1,5 @@
 """Options that several verbs share: which column is what, and which model."""
 
-import ast
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -8,21 +7,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from timeseries.deeplearning.recipes import NAMES
+
 if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, allow_dash=True)
-
-
-def model_names() -> list[str]:
-    """Read the names in the table MODELS from its source, since importing it would import torch."""
-    source = Path(__file__).parents[1] / "deeplearning" / "models" / "__init__.py"
-    for statement in ast.parse(source.read_text(encoding="utf-8")).body:
-        match statement:
-            case ast.AnnAssign(target=ast.Name(id="MODELS"), value=ast.Dict(keys=keys)):
-                return [key.value for key in keys if isinstance(key, ast.Constant)]  # type: ignore[misc]
-    return []
 
 
 def _coverage(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
@@ -51,6 +42,7 @@ def table_options(command: Command) -> Command:
             click.option("--future", metavar="COLUMN", multiple=True, help="Covariate known ahead."),
             click.option("--static", metavar="COLUMN", multiple=True, help="Constant within a series."),
             click.option("--freq", metavar="STEP", help="Step between stamps, such as h or MS [inferred]."),
+            click.option("--season", type=int, metavar="ROWS", help="Rows of one season [from the step]."),
             click.option(
                 "--missing",
                 type=click.Choice(["error", "mask"]),
@@ -86,8 +78,8 @@ def model_options(command: Command) -> Command:
                 "--model",
                 default="lstm",
                 show_default=True,
-                type=click.Choice(model_names()),
-                help="The kind of network.",
+                type=click.Choice(NAMES),
+                help="A model with measured settings.",
             ),
             click.option("--horizon", type=int, required=True, help="Steps to forecast."),
             click.option("--context-length", type=int, help="Rows that the network sees."),

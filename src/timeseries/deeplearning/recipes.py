@@ -13,17 +13,65 @@ class Recipe(NamedTuple):
 
     model: str
     settings: dict[str, Any]
+    purpose: str
 
 
 # A fixed number of steps serves a series of a hundred rows (many epochs) and a panel of many (less than one).
-_STEPS = {"batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0}
+_TRAINING = {
+    "loss": "mae",
+    "schedule": "one_cycle",
+    "learning_rate": 3e-3,
+    "batch_size": 128,
+    "epochs": 1000,
+    "max_steps": 1000,
+    "clip_norm": 1.0,
+}
+_PATCHES = _TRAINING | {
+    "instance_norm": True,
+    "last_value_residual": True,
+    "linear_skip": True,
+    "max_steps": 2000,
+    "patch_length": OF_SEASON,
+    "hidden_size": 128,
+    "num_layers": 1,
+}
 
 RECIPES: dict[str, Recipe] = {
-    "lstm": Recipe("lstm", _STEPS | {"instance_norm": True, "num_layers": 1, "learning_rate": 2e-3}),
-    "gru": Recipe("gru", _STEPS | {"instance_norm": True, "num_layers": 1, "learning_rate": 2e-3}),
-    "rnn": Recipe("rnn", _STEPS | {"instance_norm": True, "num_layers": 1, "learning_rate": 2e-3}),
-    "nlinear": Recipe("nlinear", _STEPS),
-    "dlinear": Recipe("dlinear", _STEPS),
-    "transformer": Recipe("transformer", _STEPS | {"instance_norm": True}),
-    "custom": Recipe("custom", _STEPS),
+    "lstm": Recipe("lstm", _PATCHES, "an LSTM that reads a season at once: accurate in seconds"),
+    "lstm_panel": Recipe(
+        "lstm",
+        _PATCHES
+        | {
+            "last_value_residual": False,
+            "hidden_size": 256,
+            "batch_size": 64,
+            "max_steps": 4000,
+        },
+        "a wider LSTM, trained longer: for many series that share a rhythm",
+    ),
+    "lstm_stacked": Recipe(
+        "lstm",
+        _TRAINING
+        | {
+            "instance_norm": True,
+            "linear_skip": True,
+            "hidden_size": 64,
+            "num_layers": 2,
+            "dropout": 0.0,
+            "batch_size": 64,
+            "learning_rate": 2e-3,
+        },
+        "two LSTM layers, step by step, as in textbooks",
+    ),
+    "gru": Recipe("gru", _PATCHES, "the same with gated recurrent units"),
+    "rnn": Recipe("rnn", _PATCHES, "the same with plain recurrent units"),
+    "nlinear": Recipe("nlinear", _TRAINING, "one linear map: the honest small model"),
+    "dlinear": Recipe("dlinear", _TRAINING | {"instance_norm": True}, "two linear maps, of trend and rest"),
+    "transformer": Recipe(
+        "transformer",
+        {"instance_norm": True, "batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0},
+        "a causal Transformer (not part of the search)",
+    ),
+    "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
+NAMES = [name for name in RECIPES if name != "custom"]  # a model of your own is named by its network
