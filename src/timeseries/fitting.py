@@ -1,5 +1,6 @@
 """From a panel to a fitted forecaster: hold rows out, train, calibrate, train again on everything."""
 
+import math
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -21,8 +22,9 @@ from timeseries.tables.layout import plain
 from timeseries.windows import Ints, WindowIndex, index_windows
 
 VALIDATION_SHARE = 0.1  # of each series, when early stopping needs a held-out tail and none is named
-CALIBRATION_SHARE = 0.2  # of each series, when intervals need one,
-CALIBRATION_ORIGINS = 500  # but no more rows than give so many origins
+CALIBRATION_SHARE = 0.2  # of each series, when intervals need one; docs/decisions/0006-held-out-rows.md
+LARGEST_SHARE = 0.4  # where that leaves too few origins for the outermost level
+MOST_ORIGINS = 500  # of a series; more rows than these take are not held out
 FINE_TUNING_RATE = 0.1  # of the learning rate
 CALIBRATION_WINDOWS = 2048  # forecasts that a calibration rests on, at most
 
@@ -116,7 +118,7 @@ def fit_model(
     lengths = panel.lengths  # (S,)
     _refuse_short(panel, model.horizon)
     _refuse_impossible(panel, answers)
-    held = _held_out(model, panel, val_size, calibrate=answers.levels is not None)
+    held = _held_out(model, panel, val_size, answers.levels)
     train_rows = lengths - held.rows  # (S,)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     table = series_table(panel, static)
@@ -214,9 +216,11 @@ def _observed_rows(panel: Panel, rows: Ints) -> Ints:
     return counts
 
 
-def _held_out(model: WindowRegressor, panel: Panel, val_size: int | None, *, calibrate: bool) -> HeldOut:
+def _held_out(
+    model: WindowRegressor, panel: Panel, val_size: int | None, levels: tuple[float, ...] | None
+) -> HeldOut:
     """Decide how many last rows of each series are held out; none where a series can spare none."""
-    lengths, horizon = panel.lengths, model.horizon
+    lengths, horizon, calibrate = panel.lengths, model.horizon, levels is not None
     choose = model.patience is not None if val_size is None else val_size > 0
     if val_size is not None:
         wanted = _named_rows(panel, val_size, horizon, calibrate=calibrate)
@@ -224,9 +228,8 @@ def _held_out(model: WindowRegressor, panel: Panel, val_size: int | None, *, cal
         wanted = np.zeros_like(lengths)
         if choose:
             wanted = np.maximum(horizon, np.round(VALIDATION_SHARE * lengths).astype(np.int64))
-        if calibrate:
-            share = np.round(CALIBRATION_SHARE * lengths).astype(np.int64)  # (S,)
-            wanted = np.maximum(wanted, np.clip(share, horizon, horizon - 1 + CALIBRATION_ORIGINS))
+        if levels is not None:
+            wanted = np.maximum(wanted, _calibration_rows(lengths, horizon, levels))
     spare = _observed_rows(panel, lengths - wanted) >= horizon + 1
     if wanted.any() and not spare.any():
         purpose = "to calibrate intervals" if calibrate else "for validation"
@@ -237,6 +240,19 @@ def _held_out(model: WindowRegressor, panel: Panel, val_size: int | None, *, cal
             f"horizon, or {instead}."
         )
     return HeldOut(np.where(spare, wanted, 0), choose, calibrate)
+
+
+def _calibration_rows(lengths: Ints, horizon: int, levels: tuple[float, ...]) -> Ints:
+    """Return the last rows of each series that intervals are calibrated on, (S,).
+
+    A fifth of each series, or more where all series together would give a level too few origins: one of
+    the upper or lower 2.5 % needs 39.
+    """
+    outermost = min(levels[0], 1 - levels[-1])
+    origins = math.ceil((1 / outermost - 1) / len(lengths))  # that each series needs
+    enough = np.minimum(np.round(LARGEST_SHARE * lengths), horizon - 1 + origins)  # (S,)
+    rows = np.maximum(np.round(CALIBRATION_SHARE * lengths), enough)  # (S,)
+    return np.clip(rows, horizon, horizon - 1 + MOST_ORIGINS).astype(np.int64)
 
 
 def _named_rows(panel: Panel, val_size: int, horizon: int, *, calibrate: bool) -> Ints:
