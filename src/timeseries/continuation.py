@@ -48,7 +48,8 @@ def continued(fitted: FittedForecaster, panel: Panel) -> Panel:
         old = old[starts.isna() | (old[time] < starts)]
     else:
         old = old[old[time] < new[time].min()]
-    return Panel.from_frame(pd.concat([old, new], ignore_index=True), fitted.layout)
+    joined = Panel.from_frame(pd.concat([old, new], ignore_index=True), fitted.layout)
+    return replace(joined, layout=fitted.tail.layout, index=panel.index, library=panel.library)
 
 
 def rows_seen(fitted: FittedForecaster, panel: Panel) -> Ints:
@@ -62,8 +63,13 @@ def rows_seen(fitted: FittedForecaster, panel: Panel) -> Ints:
     return counts
 
 
-def refuse_seen(fitted: FittedForecaster, panel: Panel) -> None:
-    """Refuse rows that the forecaster has already seen, naming the first series with such."""
+def refuse_unfit(fitted: FittedForecaster, panel: Panel) -> None:
+    """Refuse rows that cannot be appended: nothing is there to follow, or they were seen before."""
+    if not len(fitted.tail.values):
+        raise DataError(
+            "The model was saved without its last rows, so no rows can follow them. Pass the history and the "
+            "new rows together: predict(df)."
+        )
     seen = rows_seen(fitted, panel)
     if seen.any():
         s = int(np.flatnonzero(seen)[0])

@@ -96,7 +96,9 @@ class FittedForecaster:
         check_same_columns(self.tail, panel)
         _check_future(panel, origins, self.model.horizon)
         table = series_table(panel, self.static_scaling)
-        scaling = self.scaling_of(panel, table)
+        past = panel.lengths  # (S,)
+        np.minimum.at(past, origins.series, origins.row - panel.offsets[origins.series] + 1)
+        scaling = self.scaling_of(panel, table, past)
         # Anchored at the centres: no row outside the windows can move a forecast, not even by rounding.
         context, device = self.model.sequence_length, self.model.device
         buffers = Buffers(table, context=context, device=device, anchors=scaling)
@@ -108,13 +110,13 @@ class FittedForecaster:
         asked = self.answers
         return restrict(answer, self.levels, lower=asked.lower, upper=asked.upper, integer=asked.integer)
 
-    def scaling_of(self, panel: Panel, table: SeriesTable) -> Scaling:
-        """Return the fitted scaling of each series of a panel; a new series is scaled by its own rows."""
+    def scaling_of(self, panel: Panel, table: SeriesTable, rows: Ints) -> Scaling:
+        """Return the fitted scaling of each series; a new one is scaled by its own first ``rows`` (S,)."""
         if panel.ids == self.tail.ids:
             return self.scaling
         place = {name: i for i, name in enumerate(self.tail.ids)}
         fitted = np.array([place.get(name, -1) for name in panel.ids])  # (S,)
-        own = fit_scaling(table, panel.lengths)
+        own = fit_scaling(table, rows)
         merged = [
             None if mine is None or theirs is None else Affine(*map(_choose(fitted), mine, theirs))
             for mine, theirs in zip(own, self.scaling, strict=True)

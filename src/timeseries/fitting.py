@@ -55,7 +55,7 @@ def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> Fitte
     """
     require_whole(fine_tune=(steps, 0))
     model, table = fitted.model, series_table(panel, fitted.static_scaling)
-    scaling, network = fitted.scaling_of(panel, table), fitted.network
+    scaling, network = fitted.scaling_of(panel, table, panel.lengths), fitted.network
     if steps:
         buffers = Buffers(table, context=model.sequence_length, device=model.device, anchors=scaling)
         gather = ResidentGather(buffers, scaling, horizon=model.horizon)
@@ -74,7 +74,10 @@ def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> Fitte
             "schedule": "constant",
             "max_seconds": None,
         }
-        network = fit_network(clone(model).set_params(**gentle), gather, new, start=network).network
+        trained = fit_network(clone(model).set_params(**gentle), gather, new, start=network)
+        if trained.interrupted:
+            raise KeyboardInterrupt("Fine-tuning was interrupted; nothing was changed.")
+        network = trained.network
     return replace(
         fitted,
         network=network,

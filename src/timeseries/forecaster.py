@@ -11,7 +11,7 @@ from sklearn.base import clone
 
 from timeseries import backtesting
 from timeseries.answers import answer_frame
-from timeseries.continuation import continued, refuse_seen, rows_seen
+from timeseries.continuation import continued, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
@@ -45,7 +45,7 @@ class Forecaster:
     context_length : int, optional
         Rows that the network sees; when absent, twice the longer of horizon and season, at most half of
         the longest series.
-    coverage : sequence of float, optional
+    coverage : float or sequence of float, optional
         Shares of the truth that intervals are to cover, calibrated on rows that are held out for that;
         (0.8, 0.95) when absent, or the levels of ``quantiles`` if these are given. () asks for none.
     lower, upper : float, optional
@@ -73,7 +73,7 @@ class Forecaster:
         *,
         horizon: int,
         context_length: int | None = None,
-        coverage: Sequence[float] | None = None,
+        coverage: float | Sequence[float] | None = None,
         lower: float | None = None,
         upper: float | None = None,
         integer: bool = False,
@@ -204,11 +204,14 @@ class Forecaster:
         Raises
         ------
         DataError
-            When rows were seen before, leave a gap, or do not suffice to learn from; nothing is changed then.
+            When rows were seen before, leave a gap, or do not suffice to learn from, or the model was saved
+            without its last rows; nothing is changed then.
+        KeyboardInterrupt
+            After Ctrl-C during fine-tuning; nothing is changed then either.
         """
         fitted = self._fitted
         panel = read_panel(df, fitted.layout)
-        refuse_seen(fitted, panel)
+        refuse_unfit(fitted, panel)
         joined = continued(fitted, panel)
         self.fitted_ = fine_tune_model(fitted, joined, fine_tune)
         return self
@@ -220,7 +223,7 @@ class Forecaster:
         ----------
         df : DataFrame or path
             New rows, with or without the ones before them; none that the model has seen is scored. A series
-            never seen is scored from its first complete window on.
+            never seen is scored from its first complete window on, and scaled by the rows of that window.
         step : int, optional
             Rows between origins; the horizon when absent.
 
@@ -355,7 +358,7 @@ def season_patch(context: int, season: int) -> int:
 
 
 def wanted_levels(
-    coverage: Sequence[float] | None, quantiles: Sequence[float] | None
+    coverage: float | Sequence[float] | None, quantiles: Sequence[float] | None
 ) -> tuple[float, ...] | None:
     """Return the levels of the intervals that are to cover these shares, and of the quantiles; None for none.
 
@@ -364,17 +367,21 @@ def wanted_levels(
     >>> wanted_levels(None, None)
     (0.025, 0.1, 0.5, 0.9, 0.975)
     """
+    given = (
+        quantiles if isinstance(quantiles, (tuple, list)) else ()
+    )  # what else is, the model refuses at fit
     if coverage is None:
         coverage = COVERAGE if quantiles is None else ()
-    elif len(coverage) == 0:
+    elif not np.size(coverage):
         return None
-    wrong = [share for share in coverage if not 0 < share < 1]
+    shares = np.atleast_1d(coverage).tolist()
+    wrong = [share for share in shares if not (isinstance(share, float) and 0 < share < 1)]
     if wrong:
         raise SettingError(
             f"coverage must hold shares between 0 and 1, such as (0.8, 0.95), got {wrong[0]!r}."
         )
-    ends = {round(end, 10) for share in coverage for end in ((1 - share) / 2, (1 + share) / 2)}
-    return tuple(sorted(ends | {0.5} | set(quantiles or ())))
+    ends = {round(end, 10) for share in shares for end in ((1 - share) / 2, (1 + share) / 2)}
+    return tuple(sorted(ends | {0.5, *given}))
 
 
 def read_panel(

@@ -134,7 +134,9 @@ def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
 
 
 def _as_json(value: Any) -> Any:
-    """Return nested settings as JSON knows them: tuples become lists."""
+    """Return nested settings as JSON knows them: tuples become lists, numbers of numpy those of Python."""
+    if isinstance(value, np.generic):
+        return value.item()
     if isinstance(value, dict):
         return {key: _as_json(part) for key, part in value.items()}
     return [_as_json(part) for part in value] if isinstance(value, (list, tuple)) else value
