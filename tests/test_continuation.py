@@ -40,7 +40,7 @@ def gaps():
 
 def parts(frame):
     """Cut a table of pandas into the rows before and from the stamp of row CUT."""
-    stamps = frame.index if "ds" not in frame else frame["ds"]
+    stamps = frame.get("ds", frame.index)
     start = stamps[0] + pd.Timedelta(CUT, "h")
     return frame[stamps < start], frame[stamps >= start]
 

@@ -78,6 +78,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         tail = _unpack_tail(manifest, stored.tensors, layout)
         answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
+        ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
     except (KeyError, TypeError, SettingError) as error:
         raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
     return FittedForecaster(
@@ -87,8 +88,8 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         scaling=Scaling(cast("Affine", affines[0]), affines[1]),
         static_scaling=cast("Affine", affines[2]),
         tail=tail,
-        ends=_unpack_time(manifest, stored.tensors["ends"]),
-        history=manifest["history"],
+        ends=ends,
+        history=epochs,
         answers=answers,
         calibration=calibration,
     )
