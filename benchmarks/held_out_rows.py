@@ -2,7 +2,7 @@
 
     TIMESERIES_DATA=... python benchmarks/held_out_rows.py
 
-Monthly series of the M1, M3 and tourism competitions, 100 to 160 rows each, every one forecast on its own: the
+Monthly series of the M1, M3 and tourism competitions, 100 to 160 rows each, forecast one by one: the
 last three years, a year ahead. The share of rows that calibrates the intervals is varied; at least as many as
 the horizon are held out. The score is that of the 80 % interval over the mean absolute monthly change.
 """
@@ -54,9 +54,7 @@ def main() -> None:
     for model in ("nlinear", "lstm"):
         for share in SHARES:
             means = np.mean([measure(values, model, share) for values in series], axis=0)
-            print(
-                f"{model:8} share {share}: {means[0]:.3f} in 80 %, {means[1]:.3f} in 95 %, score {means[2]:.1f}"
-            )
+            print(f"{model:8} share {share}: {means[0]:.3f} of 80 %, {means[1]:.3f} of 95 %, {means[2]:.1f}")
 
 
 if __name__ == "__main__":

@@ -274,6 +274,17 @@ def test_an_evaluation_scores_no_row_that_was_seen():
         forecaster.evaluate(frame[: CUT + 3])
 
 
+def test_an_evaluation_of_a_long_table_takes_rows_of_the_fit_or_leaves_them_out():
+    frame = long()
+    before, after = parts(frame)
+    forecaster = make().fit(before)
+    expected = forecaster.evaluate(frame)
+    for rows in (after, pd.concat([before[-3:], after]), frame[frame["ds"] >= frame["ds"][CUT - 2]]):
+        result = forecaster.evaluate(rows)
+        np.testing.assert_array_equal(result.forecast, expected.forecast)
+        np.testing.assert_array_equal(result.truth, expected.truth)
+
+
 def test_rows_of_an_update_count_as_seen():
     frame = wide()
     forecaster = make().fit(frame[:CUT]).update(frame[CUT : CUT + 5])

@@ -343,22 +343,76 @@ def test_a_table_of_other_columns_is_refused_at_predict():
         forecaster.predict(covariate_frame().drop(columns="b"))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+COLUMNS = {
+    "any": lambda draw, rows: draw.choice([0.0, -1.5, 1e-300, 1e308, -1e308, 1e16, 3.0, 2.5], rows),
+    "normal": lambda draw, rows: draw.normal(size=rows),
+    "absent": lambda draw, rows: np.where(draw.random(rows) < 0.2, np.nan, draw.normal(size=rows)),
+    "infinite": lambda draw, rows: np.where(draw.random(rows) < 0.05, np.inf, 1.0),
+    "constant": lambda draw, rows: np.full(rows, 1e9 / 3),
+    "huge": lambda draw, rows: draw.normal(size=rows) * 1e307,
+    "jump": lambda draw, rows: np.where(np.arange(rows) < 0.8 * rows, 1e-300 * draw.normal(size=rows), 1e300),
+    "whole": lambda draw, rows: draw.integers(-(2**62), 2**62, rows),
+    "small": lambda draw, rows: draw.integers(0, 255, rows).astype("uint8"),
+    "half": lambda draw, rows: draw.normal(size=rows).astype("float16"),
+    "truth": lambda draw, rows: draw.random(rows) < 0.5,
+    "nullable": lambda draw, rows: pd.array(np.where(draw.random(rows) < 0.1, None, 7), dtype="Int64"),
+    "text": lambda draw, rows: draw.choice(["a", "1", ""], rows),
+    "number text": lambda draw, rows: draw.integers(0, 9, rows).astype(str).astype(object),
+    "nothing": lambda draw, rows: np.full(rows, None),
+}
+
+
+@st.composite
+def frames(draw):
+    """Draw a long or wide frame with any columns, order, gaps and lengths; often one that can be forecast."""
+    rows, seed = draw(st.integers(0, 60)), np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kinds = draw(st.lists(st.sampled_from(sorted(COLUMNS)), min_size=1, max_size=3))
+    stamps = {"ds": pd.date_range("2024-01-01", periods=rows, freq=draw(st.sampled_from(["h", "D", "MS"])))}
+    frame = pd.DataFrame(stamps | {f"c{i}": COLUMNS[kind](seed, rows) for i, kind in enumerate(kinds)})
+    if draw(st.booleans()):
+        frame = frame.melt("ds", var_name="unique_id", value_name="y")
+    if draw(st.booleans()):
+        frame = frame.sample(frac=draw(st.sampled_from([1, 1, 0.9])), random_state=seed.integers(99))
+    return frame
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
-    rows=st.integers(0, 30),
+    frame=frames(),
+    name=st.sampled_from(["nlinear", "lstm"]),
     horizon=st.integers(1, 6),
     context=st.one_of(st.none(), st.integers(1, 12)),
-    values=st.lists(st.floats(allow_nan=True, allow_infinity=True, width=64), min_size=30, max_size=30),
     missing=st.sampled_from(["error", "mask"]),
+    coverage=st.sampled_from([(), None]),
+    integer=st.booleans(),
 )
-def test_any_table_gives_a_finite_forecast_or_an_error_of_ours(rows, horizon, context, values, missing):
-    frame = pd.DataFrame({"ds": hours(rows), "y": np.array(values[:rows], dtype=float)})
+def test_any_table_gives_a_finite_forecast_or_an_error_of_ours(frame, name, horizon, context, **options):
+    before = frame.copy(deep=True)
     try:
-        answer = make("lstm", horizon, context, missing=missing, max_steps=2).fit(frame).predict()
+        answer = make(name, horizon, context, max_steps=2, **options).fit(frame).predict()
     except TimeSeriesError:
         return
-    assert answer.shape == (horizon, 2)
-    assert np.isfinite(answer["y"]).all()
+    finally:
+        pd.testing.assert_frame_equal(frame, before, check_exact=True)
+    levels = 0 if options["coverage"] == () else 5
+    if "unique_id" in frame:
+        assert answer.shape == (horizon * frame["unique_id"].nunique(), 3 + levels)
+    else:
+        assert len(answer) == horizon
+        assert (answer.shape[1] - 1) % (1 + levels) == 0
+    numbers = answer.drop(columns=["unique_id", "ds"], errors="ignore")
+    assert np.isfinite(numbers.to_numpy()).all()
+    for low, high in [("_q0.025", "_q0.1"), ("_q0.1", "_q0.5"), ("_q0.5", "_q0.9"), ("_q0.9", "_q0.975")]:
+        for column in [c for c in numbers if c.endswith(low)]:
+            assert (numbers[column] <= numbers[column.removesuffix(low) + high]).all()
+
+
+@pytest.mark.parametrize("coverage", [(), None])
+def test_held_out_rows_of_another_order_of_magnitude_are_an_error_of_ours(coverage):
+    frame = pd.DataFrame({"ds": hours(60), "y": np.sin(np.arange(60)) * 1e-301})
+    frame.loc[55:, "y"] = 1e300
+    with pytest.raises(TimeSeriesError):
+        make(coverage=coverage).fit(frame, val_size=12)
 
 
 # ------------------------------------------------------------------------------------------ files

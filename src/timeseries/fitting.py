@@ -191,7 +191,8 @@ def _calibrated(
     series, origins = later.locate(np.unique(positions))  # (M,) each
     center, scale = (part[:, table.targets][series][:, None] for part in scaling.values)  # (M, 1, D) each
     steps = origins[:, None] + np.arange(1, model.horizon + 1)  # (M, H)
-    truth = (table.values[:, table.targets][steps] - center) / scale  # (M, H, D)
+    with np.errstate(over="ignore"):  # calibrate refuses what is infinite
+        truth = (table.values[:, table.targets][steps] - center) / scale  # (M, H, D)
     as_scaled = Affine(*(np.full((len(table.names), truth.shape[2]), x) for x in (0.0, 1.0)))  # (S, D) each
     forecasts = forecast(network, gather, as_scaled, series, origins)  # (M, H, D, P)
     return calibrate(truth, forecasts, model.quantiles, levels)

@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timeseries.backtesting import Backtest
 from timeseries.cli.options import make_forecaster
 from timeseries.datasets import DATASETS, load_airpassengers
 from timeseries.deeplearning.models import MODELS
@@ -44,8 +43,8 @@ def test_a_forecast_goes_to_a_file_to_standard_output_or_into_a_document(run, do
     pd.testing.assert_frame_equal(pd.read_csv("f.csv", parse_dates=["ds"]), expected, check_dtype=False)
     answer = document("forecast", model)
     assert answer["table"] == [
-        {"ds": f"2024-02-{day:02d}T00:00:00", "y": y}
-        for day, y in zip((10, 11, 12), expected["y"], strict=True)
+        {"ds": f"2024-02-{day:02d}T00:00:00"} | row
+        for day, row in zip((10, 11, 12), expected.drop(columns="ds").to_dict("records"), strict=True)
     ]
     assert (answer["model"], answer["horizon"]) == ("nlinear", 3)
     written = document("forecast", model, "-o", "g.csv")
@@ -90,7 +89,7 @@ def test_an_interrupted_training_is_saved_and_said(run, data, monkeypatch):
     done = run("fit", data, "-o", "m", *SMALL, "--json", code=130)
     assert json.loads(done.stdout)["interrupted"] is True
     assert done.stderr.endswith("The best model so far is in m.\nInterrupted.\n")
-    assert run("forecast", "m").stdout.startswith("ds,y\n")
+    assert run("forecast", "m").stdout.startswith("ds,y,y_q0.025,")
 
 
 def test_an_interruption_before_there_is_a_model_saves_nothing(run, data, tmp_path, monkeypatch):
@@ -177,99 +176,104 @@ def test_coverage_is_given_in_percent(run, text):
     assert "should be percentages from 1 to 100" in done.stderr
 
 
-SCORES = {"scores": {"nlinear": {"mape": {"value": None, "reason": "every observed truth is 0"}}}}
+def small(table):
+    return Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
 
 
-def test_backtest_prints_its_own_document(document, data, monkeypatch):
-    monkeypatch.setattr(Backtest, "to_dict", lambda self: SCORES, raising=False)
-    assert document("backtest", data, *SMALL, "--windows", 2) == SCORES
+def test_backtest_prints_its_own_document(document, data, table):
+    expected = json.loads(json.dumps(small(table).to_dict()))
+    assert document("backtest", data, *SMALL, "--windows", 2) == expected
+    assert [row["interval"] for row in expected["intervals"]] == ["80 %", "95 %"]
 
 
-def test_the_intervals_of_a_backtest_are_printed_below_the_scores(run, data, monkeypatch):
-    intervals = pd.DataFrame({"nominal": [0.8], "observed": [0.75]})
-    monkeypatch.setattr(Backtest, "coverage", lambda self: intervals, raising=False)
-    quantiles = ["--set", "loss=pinball", "--set", "quantiles=0.1,0.5,0.9"]
-    printed = run("backtest", data, *SMALL, *quantiles, "-q").stdout
-    assert printed.index("skill") < printed.index("nominal") < printed.index("0.75")
+def test_the_intervals_of_a_backtest_are_printed_below_the_scores(run, data, table):
+    printed = run("backtest", data, *SMALL, "--windows", 2, "-q").stdout
+    observed = small(table).coverage()["observed"]
+    for name, share in observed.items():
+        assert printed.index("skill") < printed.index("nominal") < printed.index(name)
+        line = next(line for line in printed.splitlines() if line.strip().startswith(name))
+        assert float(line.split()[3]) == pytest.approx(share, rel=1e-3)
 
 
 def test_every_forecast_of_a_backtest_can_be_had(run, table, data):
     printed = run("backtest", data, *SMALL, "--windows", 2, "-o", "-", "-q").stdout
-    result = Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
-    assert printed == result.frame().to_csv(index=False)
-
-
-def test_evaluate_scores_the_saved_model_on_the_rows_that_follow(
-    run, document, model, table, data, monkeypatch
-):
-    result = Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
-    asked = {}
-
-    def evaluate(self, df, *, step=None):
-        asked.update(rows=len(pd.read_csv(df)), step=step, fitted=len(self.fitted_.tail.values))
-        return result
-
-    monkeypatch.setattr(Forecaster, "evaluate", evaluate, raising=False)
-    monkeypatch.setattr(Backtest, "to_dict", lambda self: SCORES, raising=False)
-    printed = run("evaluate", model, data, "--step", 2).stdout
-    assert f"{result.table().loc['nlinear', 'mae']:.4g}" in printed
-    assert asked == {"rows": 40, "step": 2, "fitted": 6}
-    assert document("evaluate", model, data) == SCORES
-    run("evaluate", model, data, "-o", "f.csv", "--plot", "p.svg")
-    assert len(pd.read_csv("f.csv")) == 6
+    assert printed == small(table).frame().to_csv(index=False)
 
 
 @pytest.fixture
-def updated(monkeypatch, table):
-    """Let ``update`` fit anew to a table that is two days longer, and note what it was asked."""
-    asked = {}
-
-    def update(self, df, *, fine_tune=0):
-        asked.update(rows=len(pd.read_csv(df)), fine_tune=fine_tune)
-        later = pd.DataFrame({"ds": pd.date_range("2024-02-10", periods=2), "y": [1.0, 2.0]})
-        return self.fit(pd.concat([table, later]))
-
-    monkeypatch.setattr(Forecaster, "update", update, raising=False)
-    return asked
+def later(table, tmp_path):
+    """Return a file of the nine days that follow the fitted table."""
+    t = np.arange(40, 49)
+    frame = pd.DataFrame({"ds": pd.date_range("2024-02-10", periods=9), "y": np.cos(t / 3) + t / 10})
+    frame.to_csv(tmp_path / "later.csv", index=False)
+    return tmp_path / "later.csv"
 
 
-def test_an_update_replaces_the_model_and_keeps_what_it_was(run, document, model, data, updated):
+def test_evaluate_scores_the_saved_model_on_the_rows_that_follow(
+    run, document, model, forecaster, later, tmp_path
+):
+    result = forecaster.evaluate(later, step=2)
+    printed = run("evaluate", model, later, "--step", 2).stdout
+    assert f"{result.table().loc['nlinear', 'mae']:.4g}" in printed
+    whole = forecaster.evaluate(later)
+    assert document("evaluate", model, later) == json.loads(json.dumps(whole.to_dict()))
+    run("evaluate", model, later, "-o", "f.csv", "--plot", "p.svg")
+    assert len(pd.read_csv("f.csv")) == 9
+    assert is_picture(tmp_path / "p.svg")
+
+
+def test_evaluate_has_nothing_to_score_in_rows_that_were_seen(run, model, data):
+    assert "nothing to score" in run("evaluate", model, data, code=3).stderr
+
+
+def test_an_update_replaces_the_model_and_keeps_what_it_was(
+    run, document, model, data, table, later, forecaster
+):
     before = model.read_bytes()
     model.chmod(0o640)
-    answer = document("update", model, data, "--fine-tune", 7)
-    assert updated == {"rows": 40, "fine_tune": 7}
+    answer = document("update", model, later, "--fine-tune", 7)
     previous = model.with_name("a.model.previous")
     assert answer["previous"] == str(previous)
     assert answer["output"] == str(model)
-    assert answer["last"].startswith("2024-02-11")
+    assert answer["last"].startswith("2024-02-18")
     assert previous.read_bytes() == before
     assert previous.stat().st_mode & 0o777 == 0o640
-    assert "2024-02-12" in run("forecast", model).stdout
+    expected = forecaster.update(later, fine_tune=7).predict().to_csv(index=False)
+    assert run("forecast", model).stdout == expected
+    assert expected.splitlines()[1].startswith("2024-02-19,")
     middle = model.read_bytes()
-    run("update", model, data)
+    later.write_text("ds,y\n2024-02-19,5\n")
+    run("update", model, later)
     assert previous.read_bytes() == middle
-    assert sorted(path.name for path in model.parent.iterdir()) == ["a.model", "a.model.previous", "data.csv"]
+    assert "2024-02-20" in run("forecast", model).stdout
+    names = ["a.model", "a.model.previous", "data.csv", "later.csv"]
+    assert sorted(path.name for path in model.parent.iterdir()) == names
 
 
-def test_an_update_to_another_file_leaves_the_model_alone(run, document, model, data, updated):
+def test_an_update_to_another_file_leaves_the_model_alone(run, document, model, later):
     before = model.read_bytes()
-    assert document("update", model, data, "-o", "b.model")["previous"] is None
+    assert document("update", model, later, "-o", "b.model")["previous"] is None
     assert model.read_bytes() == before
     assert not model.with_name("a.model.previous").exists()
-    assert "2024-02-12" in run("forecast", "b.model").stdout
+    assert "2024-02-19" in run("forecast", "b.model").stdout
 
 
-def test_an_update_that_fails_leaves_everything_as_it_was(run, model, data, monkeypatch):
-    from timeseries.errors import DataError
-
-    def refused(self, df, *, fine_tune=0):
-        raise DataError("These rows are older than the model.")
-
-    monkeypatch.setattr(Forecaster, "update", refused, raising=False)
+def test_an_update_that_fails_leaves_everything_as_it_was(run, model, data):
     before = model.read_bytes()
-    assert "older than the model" in run("update", model, data, code=3).stderr
+    assert "Pass only the rows that follow" in run("update", model, data, code=3).stderr
     assert model.read_bytes() == before
     assert sorted(path.name for path in model.parent.iterdir()) == ["a.model", "data.csv"]
+
+
+def test_an_update_that_is_interrupted_leaves_everything_as_it_was(run, model, later, monkeypatch):
+    def press(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("timeseries.deeplearning.history.Reporter.step", press)
+    before = model.read_bytes()
+    assert run("update", model, later, "--fine-tune", 9, code=130).stderr == "Interrupted.\n"
+    assert model.read_bytes() == before
+    assert not model.with_name("a.model.previous").exists()
 
 
 def test_inspect_prints_lines_or_the_whole_manifest(run, document, model):

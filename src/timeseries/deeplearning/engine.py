@@ -178,7 +178,7 @@ def forecast(
     if calibration is not None:
         scaled = calibration.apply(scaled)  # (M, H, D, Q)
     center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
-    with np.errstate(over="ignore"):  # what is no longer finite is refused below
+    with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite is refused below
         answer: Floats = scaled * spread + center  # (M, H, D, P)
     bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
     if len(bad):

@@ -134,8 +134,9 @@ class _Scaled:
 
     def __init__(self, block: Block, affine: Affine) -> None:
         scale, center = affine.scale / block.unit, affine.center / block.unit  # (S, C) each
-        slope = (1.0 / scale).astype(np.float32)  # (S, C)
-        shift = ((block.anchor - center) / scale).astype(np.float32)  # (S, C)
+        with np.errstate(all="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
+            slope = (1.0 / scale).astype(np.float32)  # (S, C)
+            shift = ((block.anchor - center) / scale).astype(np.float32)  # (S, C)
         self.slope = torch.from_numpy(slope).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.shift = torch.from_numpy(shift).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.rows = block.rows
