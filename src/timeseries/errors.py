@@ -7,6 +7,7 @@ TimeSeriesError
 ├── UnsupportedError (also NotImplementedError)  this network cannot do what was asked
 ├── TrainingError    (also RuntimeError)         training went wrong, e.g. the loss is not finite
 ├── ArtifactError    (also ValueError)           a model file is damaged, incomplete or not ours
+│   └── MissingArtifactError (also FileNotFoundError)  there is no such model file
 ├── DownloadError    (also OSError)              a public data set cannot be fetched
 └── MissingExtraError (also ImportError)         an optional package is not installed
 
@@ -14,10 +15,13 @@ Each class carries the exit code with which the command line ends when it is rai
 when the wording of a message changes.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from difflib import get_close_matches
 from numbers import Integral
-from typing import ClassVar
+from typing import Any, ClassVar
+
+PLACE = ("file", "series", "column", "row", "line", "time", "value")
+"""What a DataError can know of its first offender."""
 
 
 class TimeSeriesError(Exception):
@@ -35,10 +39,54 @@ class SettingError(TimeSeriesError, ValueError):
 
 
 class DataError(TimeSeriesError, ValueError):
-    """A table or array has the wrong shape, order or content."""
+    """A table or array has the wrong shape, order or content.
+
+    Parameters
+    ----------
+    message : str
+        For people; it names all of these, and the fix.
+    file : str, optional
+        Path of the table.
+    series, column : optional
+        Names, of the user's type.
+    row : int, optional
+        Position in the table, from 0.
+    line : int, optional
+        Line of the file, from 1 with the header.
+    time : optional
+        The stamp of that row, as the table writes it.
+    value : optional
+        What stands there; NaN if nothing does.
+
+    Examples
+    --------
+    >>> DataError("Row 3 of x is 'n/a'.", column="x", row=3, value="n/a").where
+    {'column': 'x', 'row': 3, 'value': 'n/a'}
+    """
 
     exit_code = 3
     code = "TS-D001"
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        file: str | None = None,
+        series: Hashable = None,
+        column: Hashable = None,
+        row: int | None = None,
+        line: int | None = None,
+        time: Any = None,
+        value: Any = None,
+    ) -> None:
+        super().__init__(message)
+        self.file, self.series, self.column = file, series, column
+        self.row, self.line, self.time, self.value = row, line, time, value
+
+    @property
+    def where(self) -> dict[str, Any]:
+        """What is known of the place of the first offender."""
+        return {name: getattr(self, name) for name in PLACE if getattr(self, name) is not None}
 
 
 class NotFittedError(TimeSeriesError, RuntimeError):
@@ -67,6 +115,16 @@ class ArtifactError(TimeSeriesError, ValueError):
 
     exit_code = 4
     code = "TS-A001"
+
+
+class MissingArtifactError(FileNotFoundError, ArtifactError):
+    """There is no such model file."""
+
+    exit_code = 2
+    code = "TS-C002"
+
+    def __str__(self) -> str:
+        return f"There is no file {str(self.filename)!r}."
 
 
 class DownloadError(TimeSeriesError, OSError):

@@ -279,7 +279,8 @@ def _refuse_short(panel: Panel, horizon: int) -> None:
         raise DataError(
             f"Fitting needs at least horizon + 1 = {horizon + 1} rows per series, but {named}"
             f"{' ...' if len(short) > 5 else ''} ({len(short)} of {len(panel.ids)} series are too short). "
-            "Lower the horizon, or leave these series out."
+            "Lower the horizon, or leave these series out.",
+            series=panel.ids[short[0]],
         )
 
 
@@ -299,5 +300,9 @@ def _refuse_impossible(panel: Panel, answers: Answers) -> None:
             raise DataError(
                 f"{len(places)} values of the history are {rule}; the first is {targets[row, target]:g}: "
                 f"series {panel.ids[s]!r}, target {panel.targets[target]!r}, at {plain(panel.time[row])}. "
-                "Correct these values, or drop that rule."
+                "Correct these values, or drop that rule.",
+                series=panel.ids[s],
+                column=panel.targets[target],
+                time=plain(panel.time[row]),
+                value=float(targets[row, target]),
             )

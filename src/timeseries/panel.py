@@ -229,7 +229,8 @@ class Panel:
             first = wrong[0]
             raise DataError(
                 f"until() can keep 1 to {self.lengths[first]} rows of series {self.ids[first]!r}, "
-                f"but was asked for {rows[first]} ({len(wrong)} series are wrong)."
+                f"but was asked for {rows[first]} ({len(wrong)} series are wrong).",
+                series=self.ids[first],
             )
         keep = numbered_within(self.offsets) < np.repeat(rows, self.lengths)
         return replace(self, offsets=offsets_of(rows), values=self.values[keep], time=self.time[keep])

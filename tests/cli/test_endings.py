@@ -25,6 +25,7 @@ def test_the_exit_codes_are_these_for_ever(run):
         "UnsupportedError": (2, "TS-U001"),
         "TrainingError": (6, "TS-T001"),
         "ArtifactError": (4, "TS-A001"),
+        "MissingArtifactError": (2, "TS-C002"),
         "DownloadError": (5, "TS-R002"),
         "MissingExtraError": (2, "TS-X001"),
     }

@@ -2,13 +2,15 @@
 
 import errno
 import json
+import math
 import re
 import traceback
-from typing import NamedTuple
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import click
 
-from timeseries.errors import TimeSeriesError
+from timeseries.errors import DataError, TimeSeriesError
 
 EXIT_CODES = {
     0: "done",
@@ -34,9 +36,9 @@ ADVICE = (  # keywords of Python that are options here, under the same name
 class Ending(NamedTuple):
     """What is said about an error."""
 
-    exit_code: int
     code: str
     message: str
+    exit_code: int
 
 
 def end(error: BaseException, *, as_json: bool) -> int:
@@ -45,7 +47,8 @@ def end(error: BaseException, *, as_json: bool) -> int:
     if ending.exit_code == 1:
         traceback.print_exception(error)
     if as_json:
-        click.echo(json.dumps({"error": _document(ending)}, indent=2))
+        document = _document(ending, error.where if isinstance(error, DataError) else {})
+        click.echo(json.dumps({"error": document}, indent=2, allow_nan=False))
     elif isinstance(error, click.ClickException):
         error.show()
     elif isinstance(error, KeyboardInterrupt):
@@ -55,27 +58,41 @@ def end(error: BaseException, *, as_json: bool) -> int:
     return ending.exit_code
 
 
-def _document(ending: Ending) -> dict[str, object]:
-    return {"code": ending.code, "message": ending.message, "exit_code": ending.exit_code}
+def _document(ending: Ending, where: Mapping[str, Any]) -> dict[str, object]:
+    """Return an ending for JSON, with the place in the data as far as it is known."""
+    document: dict[str, object] = ending._asdict()
+    return document | {"where": {name: _plain(value) for name, value in where.items()}} if where else document
+
+
+def _plain(value: Any) -> object:
+    """Return a name, stamp or cell as JSON has it: null if absent, text if JSON has no word for it."""
+    match value:
+        case bool() | int() | str():
+            return value
+        case float() if math.isfinite(value):
+            return value
+        case float() if math.isnan(value):
+            return None
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
 def _ending(error: BaseException) -> Ending:
     """Classify an error; the codes stay when the wording of a message changes."""
     match error:
         case TimeSeriesError():
-            return Ending(error.exit_code, error.code, as_options(str(error)))
+            return Ending(error.code, as_options(str(error)), error.exit_code)
         case click.ClickException():
-            return Ending(2, "TS-C001", error.format_message())
+            return Ending("TS-C001", error.format_message(), 2)
         case KeyboardInterrupt():
-            return Ending(130, "TS-C130", "Interrupted.")
+            return Ending("TS-C130", "Interrupted.", 130)
         case FileNotFoundError():
-            return Ending(2, "TS-C002", f"There is no file {str(error.filename)!r}.")
+            return Ending("TS-C002", f"There is no file {str(error.filename)!r}.", 2)
         case OSError(errno=errno.EAGAIN | errno.EBUSY):
-            return Ending(75, "TS-R075", f"{error}. Try again.")
+            return Ending("TS-R075", f"{error}. Try again.", 75)
         case OSError() | MemoryError():
-            return Ending(5, "TS-R001", str(error) or "The memory does not suffice.")
+            return Ending("TS-R001", str(error) or "The memory does not suffice.", 5)
         case _:
-            return Ending(1, "TS-E001", f"{type(error).__name__}: {error}. This is a fault of the program.")
+            return Ending("TS-E001", f"{type(error).__name__}: {error}. This is a fault of the program.", 1)
 
 
 def as_options(message: str) -> str:

@@ -26,7 +26,7 @@ from timeseries import __version__
 from timeseries.deeplearning import strict_json
 from timeseries.deeplearning.atomic_file import flag, publish
 from timeseries.deeplearning.strict_json import JSON, NotStrictError, shorten, text_problem
-from timeseries.errors import ArtifactError, SettingError
+from timeseries.errors import ArtifactError, MissingArtifactError, SettingError
 
 FORMAT_VERSION: Final = 1
 """The newest format that this release writes and reads."""
@@ -196,8 +196,10 @@ def read(path: str | os.PathLike[str], *, max_bytes: int = MAX_BYTES) -> Artifac
     ------
     ArtifactError
         If the file is damaged, incomplete, larger than ``max_bytes``, of a newer format, or not a model file.
+    MissingArtifactError
+        If there is no such file; it is a FileNotFoundError too.
     OSError
-        If there is no such file, or it cannot be opened or read.
+        If it cannot be opened or read.
 
     Examples
     --------
@@ -236,8 +238,10 @@ def read_manifest(
     ------
     ArtifactError
         If the file is damaged, incomplete, larger than ``max_bytes``, of a newer format, or not a model file.
+    MissingArtifactError
+        If there is no such file; it is a FileNotFoundError too.
     OSError
-        If there is no such file, or it cannot be opened or read.
+        If it cannot be opened or read.
 
     Examples
     --------
@@ -265,6 +269,8 @@ def _refusing(path: str | os.PathLike[str]) -> Iterator[None]:
             f"Cannot load {os.fspath(path)!r}: not enough memory, about twice the file's size is needed. "
             f"Free some, or load it on a larger machine."
         ) from None
+    except FileNotFoundError as error:
+        raise MissingArtifactError(error.errno, error.strerror, os.fspath(path)) from error
     except OSError as error:
         if error.errno is None:
             raise

@@ -86,6 +86,10 @@ class Timeline:
         """Name a series in an error; a wide table's stamps belong to all of its series."""
         return "all series" if self.table.shape == "wide" else f"series {self.ids[series]!r}"
 
+    def where(self, position: int, column: Hashable = None) -> dict[str, Any]:
+        """Return the place of a position as the fields of a DataError."""
+        return self.table.where(self.row(position), column)
+
     def fault(self, problem: str, positions: np.ndarray, fix: str, column: Hashable = None) -> DataError:
         """Word an error about some positions."""
         return self.table.fault(problem, self.numbers(positions), fix, column)
@@ -118,7 +122,7 @@ def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> tup
     if len(absent):
         lines = [f"series {past.ids[series]!r}" for series in absent[:SHOWN]]
         problem = "The future table must continue every series, but lacks some."
-        raise fault(problem, lines, len(absent), "add them.")
+        raise fault(problem, lines, len(absent), "add them.", file=table.file, series=past.ids[absent[0]])
     if future.time.dtype != past.time.dtype:
         raise DataError(
             f"Stamps of the future table are {stamp_kind(future)}, those of the table {stamp_kind(past)}. "
@@ -146,7 +150,8 @@ def _after_the_history(past: Timeline, future: Timeline) -> np.ndarray:
             for series in begun[:SHOWN]
         ]
         problem = "The future table has no stamp after the last one of each series."
-        raise fault(problem, lines, len(begun), "add the rows that follow the history.")
+        first = future.where(future.lasts[begun[0]])
+        raise fault(problem, lines, len(begun), "add the rows that follow the history.", **first)
     if not later.all():
         future.table.notes.append(
             f"{int((~later).sum())} rows of the future table lie in the history: not used."
@@ -219,7 +224,7 @@ def _duplicates(timeline: Timeline, again: np.ndarray) -> DataError:
         and (timeline.time[again] != timeline.time[again].astype("datetime64[D]")).all()
     ):
         fix += "; if clocks were put back at that hour, convert the stamps to UTC"
-    return fault(problem, lines, len(again), f"{fix}.")
+    return fault(problem, lines, len(again), f"{fix}.", **timeline.where(again[0], name))
 
 
 def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> None:
@@ -236,9 +241,9 @@ def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> No
                 f"{past.written(future.time[begins])} ({future.table.numbered(future.row(begins))})"
             )
         fix = "give every row that follows the history."
-        raise fault(
-            "The future table must begin right after the last stamp of each series.", lines, len(wrong), fix
-        )
+        problem = "The future table must begin right after the last stamp of each series."
+        first = future.where(future.firsts[wrong[0]], future.table.layout.time)
+        raise fault(problem, lines, len(wrong), fix, **first)
     steps = np.ones(len(future.time), dtype=np.int64)
     steps[1:] = frequency.count(future.time[:-1], future.time[1:])
     steps[future.firsts] = 1

@@ -129,7 +129,8 @@ def _unobserved(timeline: Timeline, wrong: np.ndarray) -> DataError:
         place = table.place(timeline.row(timeline.offsets[series]), table.targets[target])
         lines.append(f"{place}: nan from here to the end")
     problem = "Series without a single observed value cannot be learned or forecast."
-    return fault(problem, lines, len(wrong), "drop these series, or give bad_series='drop'.")
+    first = table.where(timeline.row(timeline.offsets[wrong[0, 0]]), table.targets[wrong[0, 1]])
+    return fault(problem, lines, len(wrong), "drop these series, or give bad_series='drop'.", **first)
 
 
 def _without_empty_heads(cells: Cells) -> Cells:

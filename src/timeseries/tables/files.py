@@ -94,6 +94,16 @@ def read_file(file: str | PathLike[str] | BinaryIO, layout: TableLayout) -> Sour
     >>> source.frame["y"].tolist(), source.notes
     ([2.5, 3.75], ("The file was read separated by ';', with decimal comma.",))
     """
+    path = str(Path(file)) if isinstance(file, (str, PathLike)) else None
+    try:
+        return replace(_read(file, layout), file=path)
+    except DataError as error:
+        error.file = path
+        raise
+
+
+def _read(file: str | PathLike[str] | BinaryIO, layout: TableLayout) -> Source:
+    """Read a file, and word what its libraries say of it."""
     name = f"file {Path(file)}" if isinstance(file, (str, PathLike)) else "file"
     try:
         content = _content(file)
@@ -147,7 +157,12 @@ def _text(content: bytes, name: str, layout: TableLayout) -> Source:
         frame = _cells(writing, list(header), layout)
     if layout.id in frame.columns and frame[layout.id].str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
         frame[layout.id] = frame[layout.id].astype("int64")
-    return Source(frame=frame, in_file=True, notes=writing.note())
+    return Source(frame=frame, in_file=_row_by_line(writing, frame), notes=writing.note())
+
+
+def _row_by_line(writing: _Writing, frame: pd.DataFrame) -> bool:
+    """Tell whether every row is one line: no blank lines between them, no line breaks within cells."""
+    return writing.content.rstrip(b"\r\n\0").count(b"\n") == len(frame)
 
 
 def _encoding(content: bytes, name: str, layout: TableLayout) -> str:
@@ -166,7 +181,8 @@ def _encoding(content: bytes, name: str, layout: TableLayout) -> str:
         else:
             return encoding
     raise DataError(
-        f"The {name} is no text in {encoding} (line {line}). Save it as UTF-8, or give encoding=..."
+        f"The {name} is no text in {encoding} (line {line}). Save it as UTF-8, or give encoding=...",
+        line=line,
     )
 
 
@@ -205,7 +221,10 @@ def _has_decimal_commas(frame: pd.DataFrame, name: str, layout: TableLayout) -> 
         raise DataError(
             f"The {name}, column {column!r}, row {row} (line {row + 2} of the file) holds "
             f"{frame[column].iloc[row]!r}: is that a decimal comma, or does it separate thousands?\n"
-            "To fix this: give decimal=',' for a decimal comma, or write no thousands separators."
+            "To fix this: give decimal=',' for a decimal comma, or write no thousands separators.",
+            column=column,
+            row=row,
+            value=frame[column].iloc[row],
         )
     return "decimal" in found and "thousands" not in found  # else the cells are refused where they are used
 

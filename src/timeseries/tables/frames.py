@@ -25,8 +25,10 @@ class Source:
     frame: pd.DataFrame
     library: str = "pandas"
     """Name of the library that an answer is given back in."""
+    file: str | None = None
+    """Path of the file it was read from."""
     in_file: bool = False
-    """Whether its rows are lines of a text file."""
+    """Whether row r is line r + 2 of a text file."""
     notes: tuple[str, ...] = ()
     """What was found or done on the way, one sentence each."""
 

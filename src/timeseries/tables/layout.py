@@ -139,7 +139,10 @@ class Table:
     targets: tuple[Hashable, ...]
     """The target columns; of a wide table, the columns that are series."""
     name: str = "table"
+    file: str | None = None
+    """Path of the file that the table was read from."""
     in_file: bool = False
+    """Whether row r of the table is line r + 2 of a file."""
     notes: list[str] = field(default_factory=list)
     """What was done to the table so far."""
 
@@ -162,6 +165,21 @@ class Table:
             return joint_name(self.targets)
         return column if column in self.targets else None
 
+    def where(self, row: int, column: Hashable = None) -> dict[str, Any]:
+        """Return the place of a row or cell as the fields of a DataError."""
+        place = {
+            "file": self.file,
+            "series": self.series_of(row, column),
+            "row": row,
+            "line": row + 2 if self.in_file else None,
+            "time": plain(self.frame[self.layout.time].iloc[row]),
+        }
+        if column is not None:
+            value = plain(self.frame[column].iloc[row])
+            nothing = value is None or value is pd.NA or value is pd.NaT
+            place |= {"column": plain(column), "value": np.nan if nothing else value}
+        return place
+
     def place(self, row: int, column: Hashable = None) -> str:
         """Say where a cell or row is: series, column, row, line of the file and stamp."""
         series = self.series_of(row, column)
@@ -182,7 +200,7 @@ class Table:
         for row in rows[:SHOWN].tolist():
             cell = "" if column is None else f": {plain(self.frame[column].iloc[row])!r}"
             lines.append(self.place(row, column) + cell)
-        return fault(problem, lines, len(rows), fix)
+        return fault(problem, lines, len(rows), fix, **self.where(int(rows[0]), column))
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
@@ -190,10 +208,10 @@ def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if names is None else (names,) if isinstance(names, str) else tuple(names)
 
 
-def fault(problem: str, lines: Sequence[str], count: int, fix: str) -> DataError:
-    """Word an error as problem, offenders, count and fix."""
+def fault(problem: str, lines: Sequence[str], count: int, fix: str, **where: Any) -> DataError:
+    """Word an error as problem, offenders, count and fix; ``where`` is the place of the first offender."""
     more = [f"... {count} in all; the first {len(lines)} are shown."] if count > len(lines) else []
-    return DataError("\n  ".join([problem, *lines, *more]) + f"\nTo fix this: {fix}")
+    return DataError("\n  ".join([problem, *lines, *more]) + f"\nTo fix this: {fix}", **where)
 
 
 def plain(value: Any) -> Any:

@@ -68,14 +68,16 @@ def fill_gaps(
         raise DataError(
             f"Masking absent stamps would make {needed:.0f} rows of {given}; the longest gap ends at "
             f"{table.place(timeline.row(position))}.\n"
-            "To fix this: correct that stamp, or give a coarser freq."
+            "To fix this: correct that stamp, or give a coarser freq.",
+            **timeline.where(position, table.layout.time),
         )
     if table.layout.future:
         position = int(np.flatnonzero(steps > 1)[0])
         raise DataError(
             f"Covariates known into the future ({', '.join(table.layout.future)}) need a value at "
             f"every stamp, but stamps are absent before {table.place(timeline.row(position))}.\n"
-            "To fix this: add rows for the absent stamps, with these covariates and an empty target."
+            "To fix this: add rows for the absent stamps, with these covariates and an empty target.",
+            **timeline.where(position, table.layout.time),
         )
     positions = np.cumsum(np.where(steps == 0, 1, steps)) - 1
     offsets = offsets_of(np.diff(np.append(positions[timeline.firsts], positions[-1] + 1)))
@@ -109,7 +111,9 @@ def _no_frequency(timeline: Timeline) -> DataError:
     if lengths[longest] < 2:
         return DataError(
             f"Cannot infer the frequency of column {name!r}: no series has two rows.\n"
-            "To fix this: give it, e.g. TableLayout(freq='h')."
+            "To fix this: give it, e.g. TableLayout(freq='h').",
+            file=timeline.table.file,
+            column=name,
         )
     steps = np.diff(timeline.time[timeline.offsets[longest] : timeline.offsets[longest + 1]])
     sizes, counts = np.unique(steps, return_counts=True)
@@ -123,7 +127,8 @@ def _no_frequency(timeline: Timeline) -> DataError:
         )
     else:
         fix = "number the steps regularly."
-    return fault(problem, lines, len(lines), fix)
+    first = timeline.offsets[longest] + int((steps != sizes[common[0]]).argmax()) + 1  # off the usual step
+    return fault(problem, lines, len(lines), fix, **timeline.where(first, name))
 
 
 def _off_grid(timeline: Timeline, frequency: Frequency, positions: np.ndarray) -> DataError:
@@ -170,7 +175,7 @@ def _mixture(timeline: Timeline, frequency: Frequency, others: np.ndarray) -> Da
         )
     problem = f"Series differ in frequency: most step by '{frequency}', but not all."
     fix = "fit series of different frequency apart, or resample them to one; if these are gaps, declare freq."
-    return fault(problem, lines, len(others), fix)
+    return fault(problem, lines, len(others), fix, **timeline.where(timeline.offsets[others[0]]))
 
 
 def _refuse_gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> None:
@@ -216,7 +221,9 @@ def _gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> DataEr
     problem = f"Stamps are absent from the steps of '{frequency}' in {timeline.name(first)}"
     problem += f" (and in {others} more series):" if others else ":"
     fix = "give missing='mask' to keep them as masked steps, add the rows, or correct freq if that is wrong."
-    return fault(problem, lines, int((steps[here] - 1).sum()), fix)
+    absent = timeline.written(frequency.after(timeline.time[here[0] - 1 : here[0]], 1)[0, 0])
+    place = timeline.where(int(here[0])) | {"time": absent}  # the row that stands where it is absent
+    return fault(problem, lines, int((steps[here] - 1).sum()), fix, **place)
 
 
 def _readable(step: np.integer | np.timedelta64) -> str:

@@ -23,7 +23,13 @@ def read_table(source: Source, layout: TableLayout) -> Table:
     shape, targets, notes = _targets(frame, layout)
     notes[:0] = source.notes
     table = Table(
-        frame=frame, layout=layout, shape=shape, targets=targets, in_file=source.in_file, notes=notes
+        frame=frame,
+        layout=layout,
+        shape=shape,
+        targets=targets,
+        file=source.file,
+        in_file=source.in_file,
+        notes=notes,
     )
     used = {layout.id, layout.time, *table.columns, *layout.future, *layout.static}
     unused = [name for name in frame.columns if name not in used]
@@ -51,6 +57,7 @@ def read_future_table(source: Source, layout: TableLayout, past: Table) -> Table
         shape=past.shape,
         targets=past.targets,
         name=name,
+        file=source.file,
         in_file=source.in_file,
         notes=list(source.notes),
     )

@@ -316,5 +316,8 @@ def _check_finite(what: str, values: Floats) -> None:
         kind = "NaN" if np.isnan(values[row, column]) else "inf"
         raise DataError(
             f"{what} contains NaN or infinity: {len(bad)} values, the first is {kind} in row {row}, "
-            f"column {column}. Fill or drop these rows first."
+            f"column {column}. Fill or drop these rows first.",
+            column=column,
+            row=row,
+            value=float(values[row, column]),
         )
