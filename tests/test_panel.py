@@ -77,7 +77,7 @@ def test_a_long_table_becomes_one_buffer_with_offsets():
         ("area",),
     )
     assert panel.time.astype("datetime64[h]").astype(str).tolist()[2:4] == ["2024-01-01T02", "2024-02-01T00"]
-    assert panel.notes == ("Frequency inferred as 'h'.",)
+    assert panel.notes == ("Frequency: h, found in the stamps.",)
     assert not panel.has_missing
 
 

@@ -27,6 +27,7 @@ from timeseries.tables.files import read_file
 from timeseries.tables.frames import Source, as_source, like
 from timeseries.tables.layout import Table, TableLayout
 from timeseries.tables.regularity import count_steps, fill_gaps, find_frequency
+from timeseries.tables.remarks import remarks
 from timeseries.tables.roles import read_future_table, read_table
 
 __all__ = ["Panel", "TableLayout"]
@@ -368,6 +369,7 @@ def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
     table = timeline.table
     frequency = find_frequency(timeline)
     steps = count_steps(timeline, frequency)
+    table.notes.extend(remarks(timeline, values))
     offsets, time = timeline.offsets, timeline.time
     if (steps > 1).any():
         offsets, time, values = fill_gaps(timeline, frequency, steps, values)

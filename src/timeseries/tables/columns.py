@@ -3,6 +3,7 @@
 import re
 import warnings
 from collections.abc import Hashable
+from decimal import Decimal
 from typing import Any
 
 import numpy as np
@@ -206,13 +207,13 @@ def holds_numbers(column: pd.Series) -> bool:
         return True
     if not types.is_string_dtype(column.dtype) and column.dtype != object:
         return False
-    text = column.dropna()
+    text = _without_signals(column).dropna()
     return bool(_as_numbers(text).notna().any() or _with_commas(text).any())
 
 
 def numbers(table: Table, column: Hashable) -> np.ndarray:
     """Read a column of numbers as float64, shape (N,), with NaN where they are absent."""
-    cells = table.frame[column]
+    cells = _without_signals(table.frame[column])
     if types.infer_dtype(cells, skipna=True) == "boolean":
         table.notes.append(f"Column {column!r} holds true and false: read as 1 and 0.")
     if types.is_complex_dtype(cells.dtype):
@@ -221,7 +222,7 @@ def numbers(table: Table, column: Hashable) -> np.ndarray:
             problem, np.arange(len(cells)), "give real and imaginary part as two columns.", column
         )
     if not types.is_numeric_dtype(cells.dtype):
-        cells = _numbers_from_objects(table, column)
+        cells = _numbers_from_objects(table, column, cells)
     values = (
         cells.to_numpy(dtype=np.float64, na_value=np.nan)
         if types.is_extension_array_dtype(cells.dtype)
@@ -235,9 +236,15 @@ def numbers(table: Table, column: Hashable) -> np.ndarray:
     return values
 
 
-def _numbers_from_objects(table: Table, column: Hashable) -> pd.Series:
+def _without_signals(cells: pd.Series) -> pd.Series:
+    """Replace the decimals that raise an error wherever they are looked at (sNaN) by NaN, which they mean."""
+    if cells.dtype != object:
+        return cells
+    return cells.map(lambda cell: np.nan if isinstance(cell, Decimal) and cell.is_snan() else cell)
+
+
+def _numbers_from_objects(table: Table, column: Hashable, cells: pd.Series) -> pd.Series:
     """Read a column of Python objects as numbers; refuse text, even text that looks like a number."""
-    cells = table.frame[column]
     problem = f"Column {column!r} of the {table.name} must hold numbers"
     if not types.is_string_dtype(cells.dtype) and cells.dtype != object:
         fix = "convert it to numbers, or leave it out; forecasts are of numbers, not of classes."

@@ -31,7 +31,7 @@ def find_frequency(timeline: Timeline) -> Frequency:
     inferred = _observed(timeline)
     if inferred is None:
         raise _no_frequency(timeline)
-    table.notes.append(f"Frequency inferred as {inferred.step!r}.")
+    table.notes.append(f"Frequency: {inferred}, found in the stamps.")
     return inferred
 
 

@@ -123,8 +123,8 @@ def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hasha
         return "joint", named, []
     roles = {layout.time, *layout.past, *layout.future, *layout.static}
     series = tuple(name for name in frame.columns if name not in roles and holds_numbers(frame[name]))
-    if not series and "y" in frame.columns:
-        return "joint", ("y",), []  # its cells are refused one by one
+    if "y" in frame.columns and not holds_numbers(frame["y"]) and "y" not in roles:
+        return "joint", ("y",), []  # what is meant to be forecast is not left out: its cells are refused
     if not series:
         raise DataError(
             f"The table has no column of numbers to forecast. Columns: {_listed(frame.columns)}. "

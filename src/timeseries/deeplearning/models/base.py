@@ -94,6 +94,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         self.check_settings()
         number_check = {"dtype": np.float64, "ensure_all_finite": False}
         with _as_data_error():
+            _refuse_no_numbers("X", X)
+            _refuse_no_numbers("y", y)
             rows, y = validate_data(
                 self, X, y, validate_separately=(number_check, number_check | {"ensure_2d": False})
             )
@@ -177,6 +179,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """
         predicted = self.predict(X)
         with _as_data_error():
+            _refuse_no_numbers("y", y)
             truth = np.asarray(y, dtype=np.float64)
         if truth.shape != predicted.shape:
             raise DataError(f"evaluate: y has shape {truth.shape}, but X gives {predicted.shape}.")
@@ -261,6 +264,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """Forecast from every row of X: (n, H, D, P)."""
         check_is_fitted(self)
         with _as_data_error():
+            _refuse_no_numbers("X", X)
             rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
         _check_finite("X", rows)
         table = _table(rows, np.zeros((len(rows), self.sizes_.targets)))  # no target ever reaches a window
@@ -277,6 +281,21 @@ def _as_data_error() -> Iterator[None]:
         yield
     except ValueError as error:
         raise DataError(str(error)) from error
+
+
+def _refuse_no_numbers(what: str, values: Any) -> None:
+    """Refuse dates, durations and truth values, which numpy would turn into numbers without a word."""
+    kinds = {"M": "dates", "m": "durations", "b": "true and false"}
+    own: Any = values.dtypes if hasattr(values, "dtypes") else np.asarray(values).dtype
+    dtypes = np.ravel(own)  # one per column of a frame
+    for column, dtype in enumerate(dtypes):
+        if getattr(dtype, "kind", "") in kinds:
+            name = f"{what}, column {column}," if len(dtypes) > 1 else what
+            raise DataError(
+                f"{name} holds {kinds[dtype.kind]} ({dtype}); expected numbers. Convert them: durations and "
+                "dates to the number of steps or to calendar features, true and false with .astype(float).",
+                column=column if len(dtypes) > 1 else None,
+            )
 
 
 def _table(rows: Floats, targets: Floats) -> SeriesTable:
