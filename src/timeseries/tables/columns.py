@@ -240,7 +240,8 @@ def _without_signals(cells: pd.Series) -> pd.Series:
     """Replace the decimals that raise an error wherever they are looked at (sNaN) by NaN, which they mean."""
     if cells.dtype != object:
         return cells
-    return cells.map(lambda cell: np.nan if isinstance(cell, Decimal) and cell.is_snan() else cell)
+    signals = np.array([isinstance(cell, Decimal) and cell.is_snan() for cell in cells], dtype=bool)  # (N,)
+    return cells.where(~signals, np.nan) if signals.any() else cells
 
 
 def _numbers_from_objects(table: Table, column: Hashable, cells: pd.Series) -> pd.Series:
