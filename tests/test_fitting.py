@@ -50,10 +50,10 @@ def test_the_calibrating_network_never_learned_from_the_rows_it_is_calibrated_on
     frame = table()
     kept = {"keep_validation": True}
     fitted = make().fit(frame, **kept)
-    poisoned = make().fit(changed(frame, 48), **kept)  # a fifth of 60 rows is held out
+    poisoned = make().fit(changed(frame, 37), **kept)  # 23 of 60 rows are held out: 20 origins a series
     assert same_weights(fitted, poisoned)
     assert (poisoned.fitted_.calibration.shifts != fitted.fitted_.calibration.shifts).any()
-    assert not same_weights(fitted, make().fit(changed(frame, 47, 47), **kept))
+    assert not same_weights(fitted, make().fit(changed(frame, 36, 36), **kept))
 
 
 def test_the_network_that_is_kept_has_learned_from_all_rows_and_keeps_the_calibration():
@@ -64,7 +64,7 @@ def test_the_network_that_is_kept_has_learned_from_all_rows_and_keeps_the_calibr
         whole, make(coverage=()).fit(frame)
     )  # which holds nothing out, and takes as many steps
     np.testing.assert_array_equal(held.fitted_.calibration.shifts, whole.fitted_.calibration.shifts)
-    for forecaster, rows in ((held, 48), (whole, 60)):
+    for forecaster, rows in ((held, 37), (whole, 60)):
         center, scale = (part[:, 0] for part in forecaster.fitted_.scaling.values)
         values = frame[["north", "south"]][:rows]
         np.testing.assert_allclose(center, values.mean(), rtol=1e-12)
@@ -74,14 +74,17 @@ def test_the_network_that_is_kept_has_learned_from_all_rows_and_keeps_the_calibr
 @pytest.mark.parametrize(
     ("rows", "options", "val_size", "held"),
     [
-        (60, {}, None, 12),  # a fifth
-        (12, {}, None, 4),  # the horizon
+        (400, {}, None, 80),  # a fifth
+        (150, {}, None, 42),  # 39 origins, for the outermost level
+        (150, {"coverage": (0.8,)}, None, 30),  # of which this level needs 9
+        (60, {}, None, 24),  # two fifths at most
+        (9, {}, None, 4),  # the horizon
         (4000, {}, None, 503),  # 500 origins
         (60, {}, 20, 20),
         (60, {"coverage": ()}, None, 0),
         (60, {"coverage": ()}, 0, 0),
         (60, {"coverage": (), "patience": 3}, None, 6),  # a tenth
-        (60, {"patience": 3}, None, 12),
+        (60, {"patience": 3}, None, 24),
         (60, {"coverage": (), "patience": 3}, 0, 0),
     ],
 )
@@ -101,11 +104,8 @@ def test_a_series_that_can_spare_no_rows_is_trained_on_as_a_whole():
     frame = frame.drop(index=range(68, 120))  # eight rows of the south stay
     fitted = make().fit(frame, keep_validation=True).fitted_
     center = fitted.scaling.values.center[:, 0]
-    np.testing.assert_allclose(center, [frame["y"][:48].mean(), frame["y"][60:].mean()], rtol=1e-12)
-    assert fitted.calibration.notes[0].endswith(
-        "9 origins, pooled over the 4 steps, which is less than the 39 "
-        "scores they need: they end at the largest errors seen."
-    )
+    np.testing.assert_allclose(center, [frame["y"][:37].mean(), frame["y"][60:].mean()], rtol=1e-12)
+    assert fitted.calibration.notes[0].endswith("20 origins, pooled over the 4 steps.")
 
 
 # ------------------------------------------------------------------------------------------ calibration
@@ -243,7 +243,7 @@ def test_an_interrupted_fit_leaves_a_calibrated_forecaster():
     panel = Panel.from_frame(table())
 
     def fit(steps, **options):
-        forecaster = make(max_steps=steps)
+        forecaster = make(max_steps=steps, schedule="constant")
         return fit_model(forecaster._model_for(panel), panel, answers=forecaster.answers, **options)
 
     with pytest.raises(TrainingInterrupted) as caught:

@@ -51,7 +51,7 @@ def table():
 
 
 def make(epochs=6):
-    return Forecaster("lstm", horizon=3, context_length=8, epochs=epochs, **SETTINGS)
+    return Forecaster("lstm", horizon=3, context_length=8, epochs=epochs, schedule="constant", **SETTINGS)
 
 
 def test_a_forecaster_interrupted_in_its_first_run_forecasts_with_the_best_so_far(press):

@@ -121,7 +121,9 @@ def backtest(targets=("y",)):
         forecast=forecasts,
         levels=(0.1, 0.5, 0.9),
         baselines={"seasonal_naive": truth + 3, "last_value": truth + np.arange(4.0, 7)[:, None]},
+        zone=None,
         scale=np.ones((8, len(targets))),
+        square_scale=np.ones((8, len(targets))),
     )
 
 
