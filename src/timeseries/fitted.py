@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from timeseries.deeplearning.engine import Floats, fit_scaling, forecast
+from timeseries.deeplearning.engine import ROUNDING, Floats, fit_scaling, forecast
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.models import WindowRegressor
@@ -107,6 +107,8 @@ class FittedForecaster:
         answer = forecast(
             self.network, gather, targets, origins.series, origins.row, self.calibration
         )  # (M, H, D, Q)
+        still = _never_moved(panel, targets, origins, context)  # (M, D)
+        answer = np.where(still[:, None, :, None], targets.center[origins.series][:, None, :, None], answer)
         asked = self.answers
         return restrict(answer, self.levels, lower=asked.lower, upper=asked.upper, integer=asked.integer)
 
@@ -122,6 +124,24 @@ class FittedForecaster:
             for mine, theirs in zip(own, self.scaling, strict=True)
         ]
         return Scaling(cast("Affine", merged[0]), merged[1])
+
+
+def _never_moved(panel: Panel, scale: Affine, origins: Origins, context: int) -> npt.NDArray[np.bool_]:
+    """Say which targets were constant where they were fitted, and in the window before an origin, (M, D).
+
+    There is nothing to learn from them: their forecast is that constant, without an interval.
+    """
+    least = np.maximum(1.0, ROUNDING * np.abs(scale.center))  # (S, D) what a series without spread is given
+    flat: npt.NDArray[np.bool_] = (scale.scale == least)[origins.series]  # (M, D)
+    if not flat.any():
+        return flat
+    values = panel.values[:, : flat.shape[1]]  # (N, D)
+    center = np.repeat(scale.center, panel.lengths, axis=0)  # (N, D)
+    moved = np.abs(values - center) > ROUNDING * np.abs(center)  # (N, D), False where unobserved
+    count = np.concatenate([np.zeros_like(moved[:1], dtype=np.int64), np.cumsum(moved, axis=0)])  # (N+1, D)
+    first = np.maximum(origins.row - context + 1, panel.offsets[origins.series])  # (M,)
+    still: npt.NDArray[np.bool_] = count[origins.row + 1] == count[first]  # (M, D)
+    return flat & still
 
 
 def _choose(fitted: Ints) -> Callable[[Floats, Floats], Floats]:

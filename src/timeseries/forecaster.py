@@ -156,7 +156,7 @@ class Forecaster:
         calibration = self._fitted.calibration
         return () if calibration is None else calibration.notes
 
-    def predict(self, df: Table | None = None, *, future: Table | None = None) -> Any:
+    def predict(self, df: Table | None = None, *, future: Table | None = None, verbose: bool = False) -> Any:
         """Forecast the steps that follow the last row of every series.
 
         Parameters
@@ -166,6 +166,8 @@ class Forecaster:
             Series never seen before are scaled by their own rows.
         future : DataFrame or path, optional
             The future-known covariates of the steps to forecast; needed when the model was fitted with some.
+        verbose : bool
+            Say what was found in the table, to the standard error stream.
 
         Returns
         -------
@@ -179,13 +181,14 @@ class Forecaster:
         if df is None and future is None:
             panel = fitted.tail
         else:
-            panel = read_panel(fitted.tail.to_frame() if df is None else df, layout, future)
+            table = fitted.tail.to_frame() if df is None else df
+            panel = read_panel(table, layout, future, verbose=verbose)
         fitted.warn_if_short(panel)
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
         return answer_frame(panel, fitted.forecast(panel, last), fitted.levels)
 
-    def update(self, df: Table, *, fine_tune: int = 0) -> Self:
+    def update(self, df: Table, *, fine_tune: int = 0, verbose: bool = False) -> Self:
         """Append new rows to what the model has seen, so that ``predict()`` follows them.
 
         Parameters
@@ -196,6 +199,8 @@ class Forecaster:
         fine_tune : int
             Optimiser steps on windows whose targets are new, at a tenth of the learning rate. Intervals keep
             the calibration of the fit.
+        verbose : bool
+            Say what was found in the table, to the standard error stream.
 
         Returns
         -------
@@ -210,13 +215,13 @@ class Forecaster:
             After Ctrl-C during fine-tuning; nothing is changed then either.
         """
         fitted = self._fitted
-        panel = read_panel(df, fitted.layout)
+        panel = read_panel(df, fitted.layout, verbose=verbose)
         refuse_unfit(fitted, panel)
         joined = continued(fitted, panel)
         self.fitted_ = fine_tune_model(fitted, joined, fine_tune)
         return self
 
-    def evaluate(self, df: Table, *, step: int | None = None) -> backtesting.Backtest:
+    def evaluate(self, df: Table, *, step: int | None = None, verbose: bool = False) -> backtesting.Backtest:
         """Score the fitted model on rows that came after those it was fitted to.
 
         Parameters
@@ -226,6 +231,8 @@ class Forecaster:
             never seen is scored from its first complete window on, and scaled by the rows of that window.
         step : int, optional
             Rows between origins; the horizon when absent.
+        verbose : bool
+            Say what was found in the table, to the standard error stream.
 
         Returns
         -------
@@ -238,7 +245,7 @@ class Forecaster:
             When no series has a whole horizon of rows that the model has not seen.
         """
         fitted = self._fitted
-        panel = continued(fitted, read_panel(df, fitted.layout))
+        panel = continued(fitted, read_panel(df, fitted.layout, verbose=verbose))
         seen = rows_seen(fitted, panel)  # (S,)
         context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)

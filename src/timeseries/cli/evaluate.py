@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from timeseries.cli.options import FILE
-from timeseries.cli.output import check_outputs, local, output_options
+from timeseries.cli.output import check_outputs, is_quiet, local, output_options
 from timeseries.cli.scores import deliver_scores, score_options
 
 
@@ -33,5 +33,5 @@ def evaluate(
     from timeseries.forecaster import Forecaster
 
     check_outputs(output, pictures=(plot, plot_errors))
-    result = Forecaster.load(model).evaluate(local(data), step=step)
+    result = Forecaster.load(model).evaluate(local(data), step=step, verbose=not is_quiet())
     deliver_scores(result, output, plot, plot_errors)

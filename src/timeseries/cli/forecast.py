@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from timeseries.cli.options import FILE
-from timeseries.cli.output import STREAM, check_outputs, deliver, local, output_options
+from timeseries.cli.output import STREAM, check_outputs, deliver, is_quiet, local, output_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -38,7 +38,7 @@ def forecast(
         raise click.UsageError("DATA and --future cannot both be standard input.")
     forecaster = Forecaster.load(model)
     history = local(data)
-    answer = forecaster.predict(history, future=local(future))
+    answer = forecaster.predict(history, future=local(future), verbose=not is_quiet())
     if plot is not None:
         _draw(forecaster, history, answer, plot)
     table = answer.reset_index() if answer.index.names[0] else answer

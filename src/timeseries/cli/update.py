@@ -11,6 +11,7 @@ from timeseries.cli.options import FILE
 from timeseries.cli.output import (
     STREAM,
     check_outputs,
+    is_quiet,
     local,
     note,
     output_options,
@@ -40,7 +41,7 @@ def update(model: Path, data: Path, output: Path | None, fine_tune: int) -> None
 
     check_outputs(output)
     forecaster = Forecaster.load(model)
-    forecaster.update(local(data), fine_tune=fine_tune)
+    forecaster.update(local(data), fine_tune=fine_tune, verbose=not is_quiet())
     previous = _keep_previous(model) if output is None else None
     save_model(forecaster, output or model)
     if output != STREAM:

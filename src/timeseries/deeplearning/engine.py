@@ -23,6 +23,7 @@ from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
+ROUNDING = 1e-12  # of a level: a mean of equal values differs from them by less
 FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
 
 
@@ -102,7 +103,8 @@ def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, F
     row_in_series = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))  # (N,)
     leading = values[row_in_series < np.repeat(stops, np.diff(offsets))]
     kept = np.concatenate([[0], np.cumsum(np.minimum(stops, np.diff(offsets)))])  # (S+1,)
-    return segment_statistics(leading, kept)
+    center, scale = segment_statistics(leading, kept)  # (S, C) each
+    return center, np.maximum(scale, ROUNDING * np.abs(center))  # a spread below rounding is none
 
 
 class Trained(NamedTuple):
