@@ -591,3 +591,14 @@ def test_ctrl_c_ends_a_verb_with_the_exit_code_of_shells(monkeypatch, capsys):
         main(["forecast", "some.model"])
     assert caught.value.code == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_series_that_are_too_short_are_dropped_on_request_and_named(capsys):
+    frame = wide_frame().melt("ds", var_name="unique_id", value_name="y")
+    frame = pd.concat([frame, frame[:4].assign(unique_id="young")])
+    with pytest.raises(DataError, match=r"'young' has 4.*bad_series='drop'"):
+        make().fit(frame)
+    forecaster = make(bad_series="drop").fit(frame, verbose=True)
+    assert "1 series with fewer than 5 rows were dropped: 'young'." in capsys.readouterr().err
+    whole = make().fit(frame[frame["unique_id"] != "young"])
+    pd.testing.assert_frame_equal(forecaster.predict(), whole.predict())

@@ -279,7 +279,7 @@ def _refuse_short(panel: Panel, horizon: int) -> None:
         raise DataError(
             f"Fitting needs at least horizon + 1 = {horizon + 1} rows per series, but {named}"
             f"{' ...' if len(short) > 5 else ''} ({len(short)} of {len(panel.ids)} series are too short). "
-            "Lower the horizon, or leave these series out.",
+            "Lower the horizon, or leave these series out (bad_series='drop').",
             series=panel.ids[short[0]],
         )
 

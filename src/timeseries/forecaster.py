@@ -128,7 +128,7 @@ class Forecaster:
         KeyboardInterrupt
             After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
-        panel = read_panel(df, self.layout, verbose=verbose)
+        panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)
         reporter = progress_line() if verbose else None
         try:
@@ -303,7 +303,7 @@ class Forecaster:
 
         return backtesting.backtest(
             fit,
-            read_panel(df, self.layout, verbose=verbose),
+            self._read_to_fit(df, verbose=verbose),
             horizon=self.horizon,
             windows=windows,
             step=step,
@@ -336,6 +336,19 @@ class Forecaster:
         if not hasattr(self, "fitted_"):
             raise NotFittedError("This forecaster is not fitted yet. Call fit(df) or load(path) first.")
         return self.fitted_
+
+    def _read_to_fit(self, df: Table, *, verbose: bool) -> Panel:
+        """Read a table, and leave out the series that are too short, if the layout allows that."""
+        panel = read_panel(df, self.layout, verbose=verbose)
+        enough = panel.lengths > self.horizon  # (S,)
+        if self.layout.bad_series == "error" or enough.all() or not enough.any():
+            return panel
+        if verbose:
+            short = [name for name, kept in zip(panel.ids, enough, strict=True) if not kept]
+            named = ", ".join(map(repr, short[:5])) + (" ..." if len(short) > 5 else "")
+            text = f"{len(short)} series with fewer than {self.horizon + 1} rows were dropped: {named}."
+            print(text, file=sys.stderr)  # noqa: T201
+        return panel.only(enough)
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
         """Return a copy of the estimator with the window that suits the panel, checked."""

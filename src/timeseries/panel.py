@@ -271,6 +271,38 @@ class Panel:
             known_offsets=offsets_of(known_lengths - dropped),
         )
 
+    def only(self, keep: np.ndarray) -> "Panel":
+        """Keep some of the series.
+
+        Parameters
+        ----------
+        keep
+            True for the series that stay, bool, shape (S,).
+
+        Returns
+        -------
+        Panel
+            With all that belongs to these series.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"ds": [1, 2], "a": [7.0, 8.0], "b": [5.0, 6.0]})
+        >>> Panel.from_frame(frame).only(np.array([False, True])).ids
+        ('b',)
+        """
+        known_lengths = np.diff(self.known_offsets)
+        rows = np.repeat(keep, self.lengths)
+        return replace(
+            self,
+            ids=tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
+            offsets=offsets_of(self.lengths[keep]),
+            values=self.values[rows],
+            time=self.time[rows],
+            known=self.known[np.repeat(keep, known_lengths)],
+            known_offsets=offsets_of(known_lengths[keep]),
+            static=self.static[keep],
+        )
+
     def to_frame(self) -> Any:
         """Write the rows as a table again, in the layout and library that was read.
 

@@ -56,7 +56,7 @@ def table_options(command: Command) -> Command:
             click.option(
                 "--bad-series",
                 type=click.Choice(["error", "drop"]),
-                help="Series without any observed value: refuse them, or leave them out [error].",
+                help="Series without any value, or too short: refuse them, or leave them out [error].",
             ),
             click.option("--separator", metavar="MARK", help="Between the columns of a CSV [detected]."),
             click.option("--decimal", metavar="MARK", help="Decimal point or comma of a CSV [detected]."),

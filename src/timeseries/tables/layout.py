@@ -65,7 +65,8 @@ class TableLayout:
     """What to do with rows that repeat a stamp of their series: "error" refuses, "first" or "last" keeps that
     row of the table, "mean" averages their numbers."""
     bad_series: str = "error"
-    """What to do with series without a single observed value: "error" refuses, "drop" leaves them out."""
+    """What to do with series without a single observed value, or with too few rows to learn from: "error"
+    refuses, "drop" leaves them out."""
     date_format: str | None = None
     """How stamps are written, such as "%d/%m/%Y". None: detected, unless day and month could be confused."""
     separator: str | None = None
