@@ -310,3 +310,53 @@ def test_values_on_the_bounds_and_absent_ones_are_allowed():
     frame.loc[5, "north"] = np.nan
     answer = make(lower=0, upper=9, integer=True, missing="mask").fit(frame).predict()
     assert answer.notna().all(axis=None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"lower": "a"}, "lower must be a number"),
+        ({"upper": [1]}, "upper must be a number"),
+        ({"coverage": 0.99999999999}, "coverage must hold shares"),
+        ({"coverage": [0.5, [0.8]]}, "coverage must hold shares"),
+        ({"horizon": "6"}, "horizon must be"),
+        ({"quantiles": ("a", 0.5), "loss": "pinball"}, "quantiles"),
+    ],
+)
+def test_an_odd_argument_is_named(settings, message):
+    with pytest.raises(SettingError, match=message):
+        make(**settings).fit(table())
+
+
+def test_rows_to_hold_out_are_a_whole_number():
+    with pytest.raises(SettingError, match="val_size"):
+        make().fit(table(), val_size="12")
+
+
+def test_the_refit_takes_the_steps_of_the_first_run_though_its_windows_are_others():
+    frame = table(30)[["ds", "north"]]
+    steps = []
+
+    class Count(Reporter):
+        def begin(self, plan):
+            steps.append(plan.steps)
+
+    model = make(horizon=5, context_length=20, batch_size=4, epochs=6, max_steps=None, coverage=())
+    panel = Panel.from_frame(frame)
+    fitted = fit_model(model._model_for(panel), panel, val_size=6, reporter=Count())
+    taken = [record["steps"] for record in fitted.history]
+    best = int(np.argmin([record["val_loss"] for record in fitted.history]))
+    assert steps[1] == sum(taken[: best + 1])
+
+
+def test_ctrl_c_between_the_runs_keeps_the_first_network(monkeypatch):
+    import timeseries.fitting as fitting
+
+    def press(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(fitting, "calibrate", press)
+    forecaster = make()
+    with pytest.raises(KeyboardInterrupt):
+        forecaster.fit(table())
+    assert len(forecaster.predict()) == HORIZON

@@ -602,3 +602,12 @@ def test_series_that_are_too_short_are_dropped_on_request_and_named(capsys):
     assert "1 series with fewer than 5 rows were dropped: 'young'." in capsys.readouterr().err
     whole = make().fit(frame[frame["unique_id"] != "young"])
     pd.testing.assert_frame_equal(forecaster.predict(), whole.predict())
+
+
+def test_a_backtest_leaves_out_series_that_are_too_short_for_it_on_request():
+    frame = wide_frame().melt("ds", var_name="unique_id", value_name="y")
+    frame = pd.concat([frame, frame[:14].assign(unique_id="young")])
+    with pytest.raises(DataError, match="young"):
+        make().backtest(frame, windows=3)
+    result = make(bad_series="drop").backtest(frame, windows=3)
+    assert set(result.ids) == {"north", "south"}

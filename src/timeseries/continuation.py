@@ -75,7 +75,12 @@ def refuse_unfit(fitted: FittedForecaster, panel: Panel) -> None:
         s = int(np.flatnonzero(seen)[0])
         end = fitted.ends[fitted.tail.ids.index(panel.ids[s])]
         raise DataError(
-            f"Series {panel.ids[s]!r}: the new rows begin at {plain(panel.time[panel.offsets[s]])}, but the "
-            f"model has seen the rows up to {plain(end)} ({int((seen > 0).sum())} series overlap). "
+            f"Series {panel.ids[s]!r}: the new rows begin at {_shown(panel, panel.time[panel.offsets[s]])}, but the "
+            f"model has seen the rows up to {_shown(panel, end)} ({int((seen > 0).sum())} series overlap). "
             "Pass only the rows that follow."
         )
+
+
+def _shown(panel: Panel, stamp: np.generic) -> object:
+    """Write a stamp as the table does, in its time zone."""
+    return plain(panel.written(np.array([stamp]))[0])

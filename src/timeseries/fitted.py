@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import Any, cast
 
 import numpy as np
@@ -14,7 +15,7 @@ from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import DataError
+from timeseries.errors import DataError, SettingError
 from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
@@ -36,7 +37,11 @@ class Answers:
     """Only whole numbers make sense."""
 
     def check(self) -> None:
-        """Refuse bounds that nothing lies between."""
+        """Refuse bounds that are no numbers, or that nothing lies between."""
+        bounds: dict[str, object] = {"lower": self.lower, "upper": self.upper}
+        for name, bound in bounds.items():
+            if bound is not None and not isinstance(bound, Real):
+                raise SettingError(f"{name} must be a number in the user's units, or None, got {bound!r}.")
         restrict(np.zeros(1), None, lower=self.lower, upper=self.upper, integer=self.integer)
 
 

@@ -9,10 +9,9 @@ from sklearn.base import clone
 
 from timeseries.continuation import rows_seen
 from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, sizes_for
-from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling
+from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
 from timeseries.deeplearning.history import Reporter
 from timeseries.deeplearning.models import WindowRegressor
-from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, series_table
 from timeseries.intervals import Calibration, calibrate
@@ -132,9 +131,6 @@ def fit_model(
     later = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
     train = _training_windows(panel, train_rows, model)
     trained = fit_network(model, gather, train, later if held.choose else None, reporter)
-    calibration = None
-    if answers.levels is not None:
-        calibration = _calibrated(model, trained.network, gather, scaling, later, answers.levels)
     fitted = FittedForecaster(
         model=model,
         network=trained.network,
@@ -145,56 +141,51 @@ def fit_model(
         ends=panel.time[panel.offsets[1:] - 1],
         history=trained.history,
         answers=answers,
-        calibration=calibration,
     )
-    if trained.interrupted:
-        raise TrainingInterrupted(fitted)
-    if keep_validation or not held.rows.any():
-        return fitted
-    scaling = fit_scaling(table, lengths)
-    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    network = _refit(fitted, gather, _training_windows(panel, lengths, model), reporter)
-    return replace(fitted, network=network, scaling=scaling)
+    try:
+        if answers.levels is not None:
+            fitted = replace(fitted, calibration=_calibrated(fitted, gather, later, answers.levels))
+        if trained.interrupted:
+            raise KeyboardInterrupt
+        if keep_validation or not held.rows.any():
+            return fitted
+        return _refitted(fitted, panel, buffers, reporter)
+    except KeyboardInterrupt as pressed:
+        raise TrainingInterrupted(fitted) from pressed
 
 
-def _refit(
-    fitted: FittedForecaster, gather: ResidentGather, train: WindowIndex, reporter: Reporter | None
-) -> ForecastNetwork:
-    """Fit the model's network again, for the steps to the best epoch of the first run, or to its end."""
+def _refitted(
+    fitted: FittedForecaster, panel: Panel, buffers: Buffers, reporter: Reporter | None
+) -> FittedForecaster:
+    """Fit again on all rows, for the steps to the best epoch of the first run, or to its end."""
     best = fitted.history[-1]
     if best["val_loss"] is not None:
         best = min(fitted.history, key=lambda record: cast("float", record["val_loss"]))
     steps = sum(record["steps"] for record in fitted.history[: best["epoch"] + 1])
-    chosen = {"epochs": best["epoch"] + 1, "max_steps": steps, "max_seconds": None, "patience": None}
-    try:
-        network, _, interrupted = fit_network(
-            clone(fitted.model).set_params(**chosen), gather, train, None, reporter
-        )
-    except KeyboardInterrupt:  # before its first step
-        interrupted = True
-    if interrupted:
-        raise TrainingInterrupted(fitted)
-    return network
+    chosen = {"epochs": steps, "max_steps": steps, "max_seconds": None, "patience": None}
+    model = clone(fitted.model).set_params(**chosen)
+    scaling = fit_scaling(buffers.table, panel.lengths)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    trained = fit_network(model, gather, _training_windows(panel, panel.lengths, model), None, reporter)
+    if trained.interrupted:
+        raise KeyboardInterrupt
+    return replace(fitted, network=trained.network, scaling=scaling)
 
 
 def _calibrated(
-    model: WindowRegressor,
-    network: ForecastNetwork,
-    gather: ResidentGather,
-    scaling: Scaling,
-    later: WindowIndex,
-    levels: tuple[float, ...],
+    fitted: FittedForecaster, gather: ResidentGather, later: WindowIndex, levels: tuple[float, ...]
 ) -> Calibration:
     """Calibrate on windows that the network never learned from, spread evenly over all there are."""
+    model = fitted.model
     table = gather.table
     positions = np.linspace(0, len(later) - 1, min(len(later), CALIBRATION_WINDOWS)).round().astype(np.int64)
     series, origins = later.locate(np.unique(positions))  # (M,) each
-    center, scale = (part[:, table.targets][series][:, None] for part in scaling.values)  # (M, 1, D) each
+    center, scale = (part[:, table.targets][series][:, None] for part in fitted.scaling.values)  # (M, 1, D)
     steps = origins[:, None] + np.arange(1, model.horizon + 1)  # (M, H)
     with np.errstate(over="ignore"):  # calibrate refuses what is infinite
         truth = (table.values[:, table.targets][steps] - center) / scale  # (M, H, D)
     as_scaled = Affine(*(np.full((len(table.names), truth.shape[2]), x) for x in (0.0, 1.0)))  # (S, D) each
-    forecasts = forecast(network, gather, as_scaled, series, origins)  # (M, H, D, P)
+    forecasts = forecast(fitted.network, gather, as_scaled, series, origins)  # (M, H, D, P)
     return calibrate(truth, forecasts, model.quantiles, levels)
 
 
@@ -225,6 +216,8 @@ def _held_out(
 ) -> HeldOut:
     """Decide how many last rows of each series are held out; none where a series can spare none."""
     lengths, horizon, calibrate = panel.lengths, model.horizon, levels is not None
+    if val_size is not None:
+        require_whole(val_size=(val_size, 0))
     choose = model.patience is not None if val_size is None else val_size > 0
     if val_size is not None:
         wanted = _named_rows(panel, val_size, horizon, calibrate=calibrate)
@@ -261,7 +254,6 @@ def _calibration_rows(lengths: Ints, horizon: int, levels: tuple[float, ...]) ->
 
 def _named_rows(panel: Panel, val_size: int, horizon: int, *, calibrate: bool) -> Ints:
     """Return the rows that the caller holds out, (S,)."""
-    require_whole(val_size=(val_size, 0))
     if 0 < val_size < horizon:
         raise SettingError(f"val_size must be 0 or at least the horizon, {horizon}, got {val_size}.")
     if calibrate and not val_size:

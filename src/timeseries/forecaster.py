@@ -18,7 +18,7 @@ from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.progress import progress_line
 from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
-from timeseries.errors import DataError, NotFittedError, SettingError, unknown_name
+from timeseries.errors import DataError, NotFittedError, SettingError, require_whole, unknown_name
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
 from timeseries.panel import Panel, TableLayout
@@ -28,6 +28,7 @@ from timeseries.storage import pack, unpack
 
 Table = Any  # a frame of any library, an array, a path or an open file
 COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
+WIDEST = 0.9999  # share that an interval can be asked to cover
 WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  # the forecaster sets these
 
 
@@ -89,6 +90,9 @@ class Forecaster:
             self.estimator.set_params(quantiles=levels)
         self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
         self.answers.check()
+
+    def __repr__(self) -> str:
+        return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
 
     def fit(
         self,
@@ -237,7 +241,9 @@ class Forecaster:
         Returns
         -------
         Backtest
-            As from ``backtest``, but nothing is fitted.
+            As from ``backtest``, but nothing is fitted. The baselines and the scales of MASE and RMSSE know the
+            rows that are passed and those that the model keeps: pass the whole history to give drift, mean
+            and seasonal naive all of it.
 
         Raises
         ------
@@ -301,12 +307,16 @@ class Forecaster:
                 answers=self.answers,
             )
 
+        require_whole(horizon=(self.horizon, 1), windows=(windows, 1), gap=(gap, 0))
+        every = self.horizon if step is None else step
+        require_whole(step=(every, 1))
+        tested = gap + (windows - 1) * every + self.horizon  # rows that are not fitted on
         return backtesting.backtest(
             fit,
-            self._read_to_fit(df, verbose=verbose),
+            self._read_to_fit(df, spare=tested, verbose=verbose),
             horizon=self.horizon,
             windows=windows,
-            step=step,
+            step=every,
             gap=gap,
             refit=refit,
         )
@@ -337,16 +347,21 @@ class Forecaster:
             raise NotFittedError("This forecaster is not fitted yet. Call fit(df) or load(path) first.")
         return self.fitted_
 
-    def _read_to_fit(self, df: Table, *, verbose: bool) -> Panel:
-        """Read a table, and leave out the series that are too short, if the layout allows that."""
+    def _read_to_fit(self, df: Table, *, spare: int = 0, verbose: bool) -> Panel:
+        """Read a table, and leave out the series that are too short, if the layout allows that.
+
+        Fitting needs horizon + 1 rows; ``spare`` rows more are wanted after those.
+        """
+        require_whole(horizon=(self.horizon, 1))
         panel = read_panel(df, self.layout, verbose=verbose)
-        enough = panel.lengths > self.horizon  # (S,)
+        least = self.horizon + 1 + spare
+        enough = panel.lengths >= least  # (S,)
         if self.layout.bad_series == "error" or enough.all() or not enough.any():
             return panel
         if verbose:
             short = [name for name, kept in zip(panel.ids, enough, strict=True) if not kept]
             named = ", ".join(map(repr, short[:5])) + (" ..." if len(short) > 5 else "")
-            text = f"{len(short)} series with fewer than {self.horizon + 1} rows were dropped: {named}."
+            text = f"{len(short)} series with fewer than {least} rows were dropped: {named}."
             print(text, file=sys.stderr)  # noqa: T201
         return panel.only(enough)
 
@@ -387,18 +402,18 @@ def wanted_levels(
     >>> wanted_levels(None, None)
     (0.025, 0.1, 0.5, 0.9, 0.975)
     """
-    given = (
-        quantiles if isinstance(quantiles, (tuple, list)) else ()
-    )  # what else is, the model refuses at fit
+    own = quantiles if isinstance(quantiles, (tuple, list)) else ()
+    given = [level for level in own if isinstance(level, float)]  # what else is, the model refuses at fit
     if coverage is None:
         coverage = COVERAGE if quantiles is None else ()
-    elif not np.size(coverage):
+    elif isinstance(coverage, (tuple, list, np.ndarray)) and not len(coverage):
         return None
-    shares = np.atleast_1d(coverage).tolist()
-    wrong = [share for share in shares if not (isinstance(share, float) and 0 < share < 1)]
+    shares: list[Any] = list(coverage) if isinstance(coverage, (tuple, list, np.ndarray)) else [coverage]
+    wrong = [share for share in shares if not (isinstance(share, float) and 0 < share <= WIDEST)]
     if wrong:
         raise SettingError(
-            f"coverage must hold shares between 0 and 1, such as (0.8, 0.95), got {wrong[0]!r}."
+            f"coverage must hold shares between 0 and 1, at most {WIDEST}, such as (0.8, 0.95), "
+            f"got {wrong[0]!r}."
         )
     ends = {round(end, 10) for share in shares for end in ((1 - share) / 2, (1 + share) / 2)}
     return tuple(sorted(ends | {0.5, *given}))

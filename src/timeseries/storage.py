@@ -79,7 +79,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
         ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
-    except (KeyError, TypeError, SettingError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
         raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
     return FittedForecaster(
         model=model,

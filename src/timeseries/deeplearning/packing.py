@@ -8,7 +8,7 @@ import torch
 
 from timeseries.deeplearning.engine import Model, build
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.runtime import available_devices
+from timeseries.deeplearning.runtime import available_devices, seeded
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import ArtifactError
 
@@ -35,8 +35,9 @@ def unpack_network(model: Model, sizes: Sizes, arrays: Arrays) -> ForecastNetwor
     with torch.device("meta"):
         network = build(model, sizes)
     stored = {name.removeprefix(WEIGHTS): a for name, a in arrays.items() if name.startswith(WEIGHTS)}
-    expected = {name: tuple(tensor.shape) for name, tensor in network.state_dict().items()}
-    found = {name: a.shape for name, a in stored.items() if a.dtype == np.float32}
+    weights = {name: torch.from_numpy(a.copy()) for name, a in stored.items()}
+    expected = {name: (t.dtype, tuple(t.shape)) for name, t in network.state_dict().items()}
+    found = {name: (t.dtype, tuple(t.shape)) for name, t in weights.items()}
     if expected != found:
         differing = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
         raise ArtifactError(
@@ -44,8 +45,9 @@ def unpack_network(model: Model, sizes: Sizes, arrays: Arrays) -> ForecastNetwor
             + ", ".join(f"{k} should be {expected.get(k)}, is {found.get(k)}" for k in differing[:5])
             + "."
         )
-    weights = {name: torch.from_numpy(a.copy()) for name, a in stored.items()}
-    network.load_state_dict(weights, assign=True)
+    with seeded(0, "cpu"):
+        network = build(model, sizes)  # now with memory: a module may hold tensors that no file stores
+    network.load_state_dict(weights)
     network.eval()
     _check_probe(network, arrays)
     if model.device not in available_devices():

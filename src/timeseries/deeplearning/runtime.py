@@ -33,7 +33,11 @@ def forked(device: str) -> Iterator[None]:
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Draw from a stream of random numbers of its own, and restore the caller's afterwards."""
     with forked(device):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)
+        if device == "cuda":
+            torch.cuda.manual_seed(seed)
+        elif device == "mps":
+            torch.mps.manual_seed(seed)
         yield
 
 

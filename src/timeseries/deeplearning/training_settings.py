@@ -97,5 +97,7 @@ class TrainingSettings(Settings):
                 yield f"quantiles need loss='pinball', but loss is {self.loss!r}"
         elif not levels or 0.5 not in levels:
             yield f"quantiles must name the levels to forecast, 0.5 among them, got {levels!r}"
+        elif not all(isinstance(level, Real) for level in levels):
+            yield f"quantiles must be numbers, got {levels!r}"
         elif list(levels) != sorted(set(levels)) or not 0 < levels[0] <= levels[-1] < 1:
             yield f"quantiles must increase strictly between 0 and 1, got {levels!r}"

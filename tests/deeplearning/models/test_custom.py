@@ -71,3 +71,28 @@ def test_the_seed_decides_the_weights_of_the_callers_network():
 def test_what_makes_no_network_is_refused(network, message):
     with pytest.raises(SettingError, match=message):
         make(network).fit(X, Y)
+
+
+class Normed(Mine):
+    def __init__(self, sizes):
+        super().__init__(sizes)
+        self.norm = nn.BatchNorm1d(sizes.context)  # counts its batches in a whole number
+        self.register_buffer("ones", torch.ones(1), persistent=False)
+        self.half = torch.full((1,), 0.5)
+
+    def forward(self, window):
+        past = self.norm(window.past) * self.ones + self.half
+        return self.map(past.flatten(1)).unflatten(1, self.shape)
+
+
+def test_a_network_with_counters_and_tensors_that_no_file_stores_is_loaded(tmp_path):
+    model = make(Normed).fit(X, Y)
+    model.save(tmp_path / "normed.model")
+    loaded = CustomModel.load(tmp_path / "normed.model", networks={"Normed": Normed})
+    np.testing.assert_allclose(loaded.predict(X), model.predict(X), rtol=1e-6)
+
+
+@pytest.mark.parametrize("network", [lambda sizes: None, lambda sizes: nn.Identity()])
+def test_what_cannot_be_trained_is_named(network):
+    with pytest.raises(SettingError, match="with parameters to train"):
+        make(network).fit(X, Y)

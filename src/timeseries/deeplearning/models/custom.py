@@ -9,7 +9,7 @@ from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.custom import CustomNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import ArtifactError
+from timeseries.errors import ArtifactError, SettingError
 from timeseries.settings import setting, settings_class
 
 
@@ -69,5 +69,9 @@ class CustomModel(WindowRegressor):
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:
         """Return this model's network with fresh weights."""
-        module: nn.Module = self.network(sizes)
+        module = self.network(sizes)
+        if not isinstance(module, nn.Module) or not any(True for _ in module.parameters()):
+            raise SettingError(
+                f"{self.title} should make an nn.Module with parameters to train, but made {module!r:.200}."
+            )
         return module if isinstance(module, ForecastNetwork) else CustomNetwork(module, sizes)
