@@ -74,9 +74,10 @@ def refuse_unfit(fitted: FittedForecaster, panel: Panel) -> None:
     if seen.any():
         s = int(np.flatnonzero(seen)[0])
         end = fitted.ends[fitted.tail.ids.index(panel.ids[s])]
+        begin = _shown(panel, panel.time[panel.offsets[s]])
         raise DataError(
-            f"Series {panel.ids[s]!r}: the new rows begin at {_shown(panel, panel.time[panel.offsets[s]])}, but the "
-            f"model has seen the rows up to {_shown(panel, end)} ({int((seen > 0).sum())} series overlap). "
+            f"Series {panel.ids[s]!r}: the new rows begin at {begin}, but the model has seen the rows up to "
+            f"{_shown(panel, end)} ({int((seen > 0).sum())} series overlap). "
             "Pass only the rows that follow."
         )
 

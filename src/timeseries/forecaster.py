@@ -241,9 +241,8 @@ class Forecaster:
         Returns
         -------
         Backtest
-            As from ``backtest``, but nothing is fitted. The baselines and the scales of MASE and RMSSE know the
-            rows that are passed and those that the model keeps: pass the whole history to give drift, mean
-            and seasonal naive all of it.
+            As from ``backtest``, but nothing is fitted. The baselines, MASE and RMSSE know the rows that are
+            passed and those that the model keeps: pass the whole history to give them all of it.
 
         Raises
         ------

@@ -90,9 +90,7 @@ def model_options(command: Command) -> Command:
                 multiple=True,
                 help="A setting of the model: hidden_size=128, quantiles=0.1,0.5,0.9; may be repeated.",
             ),
-            click.option(
-                "--val-size", type=int, help="Last rows that choose the epochs and calibrate the intervals."
-            ),
+            click.option("--val-size", type=int, help="Last rows: they choose the epochs, and calibrate."),
             click.option(
                 "--coverage", metavar="PERCENTS", callback=_coverage, help="Intervals to forecast [80,95]."
             ),
