@@ -111,7 +111,7 @@ def test_warnings_are_sentences_and_quiet_silences_them(run, model, data):
         warnings.simplefilter("default")  # as it is outside of the tests
         done = run("forecast", model, data)
         assert run("forecast", model, data, "--quiet").stderr == ""
-    assert done.stderr.startswith("Warning: 1 of 1 histories have fewer rows")
+    assert "\nWarning: 1 of 1 histories have fewer rows" in done.stderr
     assert ".py" not in done.stderr
     assert done.stdout.count("\n") == 4
 
