@@ -213,3 +213,18 @@ def test_nothing_left_to_score_is_refused():
         evaluate_fitted(Flat(), long_panel(a=SQUARES), [10], horizon=2)
     with pytest.raises(SettingError, match="step must be a whole number >= 1, got 0"):
         evaluate_fitted(Flat(), long_panel(a=SQUARES), [5], horizon=2, step=0)
+
+
+def test_the_seasonal_baseline_follows_the_clock_where_a_zone_is_named():
+    hours = pd.date_range("2024-03-29", periods=96, freq="h", tz="UTC")
+    frame = pd.DataFrame({"ds": hours, "y": hours.tz_convert("Europe/Berlin").hour.astype(float)})
+    mae = {
+        zone: backtest(
+            lambda _: Flat(horizon=6),
+            Panel.from_frame(frame, TableLayout(season_zone=zone)),
+            horizon=6,
+            windows=6,
+        ).table()["mae"]["seasonal_naive"]
+        for zone in (None, "Europe/Berlin")
+    }
+    assert mae["Europe/Berlin"] < 0.2 * mae[None]

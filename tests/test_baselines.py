@@ -195,3 +195,37 @@ def test_the_errors_on_etth1_are_those_of_the_long_horizon_protocol(forecast, pu
     answer = forecast(values, offsets, origins.row, 96)
     assert round(score("mse", truth, answer).value, 3) == published_mse
     assert round(score("mae", truth, answer).value, 3) == published_mae
+
+
+def berlin(start, days):
+    """Hours in UTC, what clocks in Berlin show then, and by how many hours they are ahead."""
+    stamps = pd.date_range(start, periods=24 * days, freq="h", tz="UTC")
+    local = stamps.tz_convert("Europe/Berlin")
+    ahead = np.array([int(stamp.utcoffset().total_seconds()) // 3600 for stamp in local])
+    return stamps, local.hour.to_numpy(), ahead
+
+
+@pytest.mark.parametrize("start", ["2024-03-28", "2024-10-24"])
+def test_seasons_by_the_clock_repeat_the_hour_that_was_shown_and_never_look_ahead(start):
+    stamps, shown, ahead = berlin(start, 7)
+    values = shown[:, None].astype(float)  # (168, 1)
+    origins = np.arange(48, 144)
+    offsets = offsets_of([len(values)])
+    forecasts = seasonal_naive(values, offsets, origins, 24, 24, ahead)[..., 0]  # (M, 24)
+    truth = values[origins[:, None] + np.arange(1, 25), 0]
+    wrong = stamps[(origins[:, None] + np.arange(1, 25))[forecasts != truth]]
+    # Only hours that did not exist the day before, or that came twice, have no hour to repeat.
+    assert set(wrong.tz_convert("Europe/Berlin").hour) <= {2, 3}
+    by_rows = seasonal_naive(values, offsets, origins, 24, 24)[..., 0]
+    assert (by_rows != truth).sum() > 10 * (forecasts != truth).sum()
+    for origin in (70, 90, 100):
+        changed = values.copy()
+        changed[origin + 1 :] = 99.0
+        again = seasonal_naive(changed, offsets, np.array([origin]), 24, 24, ahead)
+        np.testing.assert_array_equal(again[0, :, 0], forecasts[origin - 48])
+
+
+def test_a_clock_that_never_changes_changes_nothing():
+    values = np.random.default_rng(0).normal(size=(50, 2))
+    given = values, offsets_of([20, 30]), np.array([5, 19, 30]), 9
+    np.testing.assert_array_equal(seasonal_naive(*given, 4, np.full(50, 2)), seasonal_naive(*given, 4))

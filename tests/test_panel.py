@@ -987,3 +987,29 @@ def test_the_air_passengers_are_read_through_a_layout():
     assert panel.frequency.step == "MS"
     assert panel.frequency.season_length == 12
     assert panel.values[[0, 143], 0].tolist() == [112, 432]
+
+
+def test_seasons_follow_the_clock_of_a_named_zone():
+    hours = pd.date_range("2024-03-30 22:00", periods=6, freq="h", tz="UTC")
+    frame = pd.DataFrame({"ds": hours, "y": np.arange(6.0)})
+    clock = Panel.from_frame(frame, TableLayout(season_zone="Europe/Berlin")).season_clock
+    assert clock.tolist() == [1, 1, 1, 2, 2, 2]  # from 01:00 UTC on 31 March, clocks are two hours ahead
+    assert Panel.from_frame(frame).season_clock is None
+    quarters = frame.assign(ds=pd.date_range("2024-03-31", periods=6, freq="15min", tz="UTC"))
+    panel = Panel.from_frame(quarters, TableLayout(season_zone="Europe/Berlin"))
+    assert panel.season_clock.tolist() == [4, 4, 4, 4, 8, 8]
+
+
+@pytest.mark.parametrize(
+    ("stamps", "zone", "told"),
+    [
+        (pd.date_range("2024-01-01", periods=9, freq="h"), "Europe/Berlin", "needs stamps with a time zone"),
+        (pd.date_range("2024-01-01", periods=9, tz="UTC"), "Europe/Berlin", "is for steps below a day"),
+        (pd.date_range("2024-01-01", periods=9, freq="h"), "Europe/Berlim", "Unknown time zone"),
+        (pd.date_range("2024-01-01", periods=9, freq="h"), 5, "Unknown time zone"),
+        (range(9), "UTC", "needs stamps with a time zone"),
+    ],
+)
+def test_a_clock_that_no_stamp_shows_is_refused(stamps, zone, told):
+    with pytest.raises(SettingError, match=told):
+        Panel.from_frame(pd.DataFrame({"ds": stamps, "y": 1.0}), TableLayout(season_zone=zone))

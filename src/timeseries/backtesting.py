@@ -423,7 +423,7 @@ def _collect(
         forecast=forecasts,
         levels=fitted.levels,
         baselines={
-            REFERENCE: baselines.seasonal_naive(*given, season),
+            REFERENCE: baselines.seasonal_naive(*given, season, panel.season_clock),
             "last_value": baselines.last_value(*given),
             "drift": baselines.drift(*given),
             "mean": baselines.mean(*given),

@@ -54,7 +54,12 @@ def last_value(values: Floats, offsets: Integers, origins: ArrayLike, horizon: i
 
 
 def seasonal_naive(
-    values: Floats, offsets: Integers, origins: ArrayLike, horizon: int, season_length: int
+    values: Floats,
+    offsets: Integers,
+    origins: ArrayLike,
+    horizon: int,
+    season_length: int,
+    clock: Integers | None = None,
 ) -> Floats:
     """Forecast the season that ends at the origin, over and over.
 
@@ -73,6 +78,9 @@ def seasonal_naive(
         Steps to forecast (H).
     season_length : int
         Rows in one season (p), for example 24 for hourly values with a daily rhythm.
+    clock : ndarray of shape (N,), optional
+        Rows by which the local clock is ahead of the stamps at every row. Where it changed in between, a step
+        repeats the row at which the clock showed the same; the forecast steps must be rows of the buffer.
 
     Returns
     -------
@@ -97,6 +105,10 @@ def seasonal_naive(
     last = _last_observed(values)  # (N, D)
     fallback = _last_observed_at_origin(last, origins, starts, offsets)  # (M, D)
     wanted = origins[:, None] - season_length + 1 + np.arange(horizon) % season_length  # (M, H)
+    if clock is not None:
+        rows = np.minimum(origins[:, None] + np.arange(1, horizon + 1), len(values) - 1)  # (M, H)
+        wanted = wanted + clock[rows] - clock[np.maximum(wanted, starts[:, None])]  # (M, H)
+        wanted = np.where(wanted > origins[:, None], wanted - season_length, wanted)  # (M, H) known by then
     source = last[np.maximum(wanted, starts[:, None])]  # (M, H, D)
     inside = (wanted >= starts[:, None])[:, :, None] & (source >= starts[:, None, None])
     return values[np.where(inside, source, fallback[:, None, :]), np.arange(values.shape[1])]

@@ -8,6 +8,7 @@ TimeSeriesError
 ├── TrainingError    (also RuntimeError)         training went wrong, e.g. the loss is not finite
 ├── ArtifactError    (also ValueError)           a model file is damaged, incomplete or not ours
 │   └── MissingArtifactError (also FileNotFoundError)  there is no such model file
+├── MemoryLimitError (also MemoryError)          a job needs more memory than there is
 ├── DownloadError    (also OSError)              a public data set cannot be fetched
 └── MissingExtraError (also ImportError)         an optional package is not installed
 
@@ -125,6 +126,13 @@ class MissingArtifactError(FileNotFoundError, ArtifactError):
 
     def __str__(self) -> str:
         return f"There is no file {str(self.filename)!r}."
+
+
+class MemoryLimitError(TimeSeriesError, MemoryError):
+    """A job needs more memory than there is; known before it starts."""
+
+    exit_code = 5
+    code = "TS-R003"
 
 
 class DownloadError(TimeSeriesError, OSError):

@@ -15,6 +15,7 @@ from timeseries.deeplearning.models import WindowRegressor
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, series_table
 from timeseries.intervals import Calibration, calibrate
+from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
 from timeseries.panel import Panel
 from timeseries.tables.layout import plain
@@ -26,6 +27,7 @@ LARGEST_SHARE = 0.4  # where that leaves too few origins for the outermost level
 MOST_ORIGINS = 500  # of a series; more rows than these take are not held out
 FINE_TUNING_RATE = 0.1  # of the learning rate
 CALIBRATION_WINDOWS = 2048  # forecasts that a calibration rests on, at most
+BYTES_PER_CELL = 40  # of a panel, at the peak of fitting it; benchmarks/memory.py
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -118,6 +120,7 @@ def fit_model(
     """
     answers = Answers() if answers is None else answers
     lengths = panel.lengths  # (S,)
+    _refuse_large(panel)
     _refuse_short(panel, model.horizon)
     _refuse_impossible(panel, answers)
     held = _held_out(model, panel, val_size, answers.levels)
@@ -262,6 +265,15 @@ def _named_rows(panel: Panel, val_size: int, horizon: int, *, calibrate: bool) -
             "it out, or ask for no intervals: coverage=()."
         )
     return np.full_like(panel.lengths, val_size)
+
+
+def _refuse_large(panel: Panel) -> None:
+    rows, columns = len(panel.values), panel.values.shape[1] + panel.known.shape[1]
+    refuse_beyond_memory(
+        BYTES_PER_CELL * rows * columns,
+        f"Fitting {panel.num_series:,} series of {rows:,} rows in all ({columns:,} columns)",
+        "Fit a part of the series or of their history, or use a larger machine.",
+    )
 
 
 def _refuse_short(panel: Panel, horizon: int) -> None:

@@ -182,12 +182,28 @@ class Frequency:
 
     def count(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
         """Count the steps from each ``start`` to its ``end``; -1 where that is not a whole number."""
-        steps = rule(self.step).span(start, end)
+        steps = self.span(start, end)
         return np.where(self.shift(start, steps) == end, steps, -1)
+
+    def span(self, start: np.ndarray, end: np.ndarray) -> np.ndarray:
+        """Count the steps from each ``start`` to its ``end``, rounded down unless the end is on the grid."""
+        return rule(self.step).span(start, end)
 
     def fits(self, time: np.ndarray) -> np.ndarray:
         """Tell for each stamp whether it can lie on a grid of this frequency."""
         return rule(self.step).fits(time)
+
+    @property
+    def below_a_day(self) -> bool:
+        """Whether a step of dates is shorter than a day, so that the hour of the day changes.
+
+        >>> [Frequency.parse(alias).below_a_day for alias in ("15min", "h", "D", "MS", 1)]
+        [True, True, False, False, False]
+        """
+        if not isinstance(self.step, str):
+            return False
+        midnight = np.array("1970-01-01", dtype=STAMP)
+        return bool(self.shift(midnight, np.array(1)) - midnight < np.timedelta64(1, "D"))
 
     @property
     def season_length(self) -> int:

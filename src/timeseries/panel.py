@@ -19,8 +19,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError
+from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
+from timeseries.memory import refuse_beyond_memory
+from timeseries.steps import STAMP
 from timeseries.tables.alignment import Timeline, continue_timeline, numbered_within, offsets_of
 from timeseries.tables.cells import joined, ordered_numbers, read_cells, refuse_absent
 from timeseries.tables.files import read_file
@@ -33,6 +35,7 @@ from timeseries.tables.roles import read_future_table, read_table
 __all__ = ["Panel", "TableLayout"]
 
 _LAYOUT = TableLayout()
+BYTES_PER_CELL = 32  # of the table, at the peak of reading it; benchmarks/memory.py
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -189,6 +192,14 @@ class Panel:
     def season_length(self) -> int:
         """Rows of one season: as the layout says, else as the frequency has it."""
         return self.layout.season or self.frequency.season_length
+
+    @property
+    def season_clock(self) -> np.ndarray | None:
+        """Rows by which the clock of ``season_zone`` is ahead of UTC, shape (N,); None without that zone."""
+        if self.layout.season_zone is None:
+            return None
+        local = in_zone(self.time, self.layout.season_zone).tz_localize(None).to_numpy().astype(STAMP)  # (N,)
+        return self.frequency.span(self.time, local)
 
     @property
     def has_missing(self) -> bool:
@@ -393,6 +404,12 @@ def _opened(table: Any, layout: TableLayout, name: str) -> Source:
 def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
     """Read the cells of a table and build its panel."""
     table = read_table(source, layout)
+    rows, columns = len(table.frame), len(table.columns) + len(layout.future) + len(layout.static)
+    refuse_beyond_memory(
+        BYTES_PER_CELL * rows * columns,
+        f"Reading {rows:,} rows of {columns:,} columns",
+        "Read a part of the series or rows, or use a larger machine.",
+    )
     later = None
     if future is not None:
         later = read_future_table(_opened(future, layout, "future table"), layout, table)
@@ -400,6 +417,7 @@ def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
     timeline, values, known = cells.timeline, cells.values, cells.known
     table = timeline.table
     frequency = find_frequency(timeline)
+    _check_season_zone(timeline, frequency)
     steps = count_steps(timeline, frequency)
     table.notes.extend(remarks(timeline, values))
     offsets, time = timeline.offsets, timeline.time
@@ -431,6 +449,23 @@ def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
         library=source.library,
     )
     return _begun(_apart(panel, table.targets)) if table.shape == "wide" else panel
+
+
+def _check_season_zone(timeline: Timeline, frequency: Frequency) -> None:
+    """Refuse a clock for stamps that no clock shows: without a zone, or of whole days."""
+    zone = timeline.table.layout.season_zone
+    if zone is None:
+        return
+    if timeline.zone is None:
+        raise SettingError(
+            f"season_zone={zone!r} needs stamps with a time zone, but column "
+            f"{timeline.table.layout.time!r} has none. Say which they are in (tz_localize), or leave it out."
+        )
+    if not frequency.below_a_day:
+        raise SettingError(
+            f"season_zone={zone!r} is for steps below a day, but the frequency is {frequency.step!r}: its "
+            "seasons do not depend on the clock. Leave it out."
+        )
 
 
 def _begun(panel: Panel) -> Panel:

@@ -27,6 +27,7 @@ def test_the_exit_codes_are_these_for_ever(run):
         "ArtifactError": (4, "TS-A001"),
         "MissingArtifactError": (2, "TS-C002"),
         "DownloadError": (5, "TS-R002"),
+        "MemoryLimitError": (5, "TS-R003"),
         "MissingExtraError": (2, "TS-X001"),
     }
     printed = " ".join(run("--help").stdout.split())

@@ -28,7 +28,7 @@ EXIT_CODES = {
 """What the shell is told; these numbers stay. 143 is the system's own, for a program that it ends."""
 
 ADVICE = (  # keywords of Python that are options here, under the same name
-    "id|time|target|past|future|static|freq|missing|separator|decimal|encoding|date_format|duplicates|bad_series"
+    "id|time|target|past|future|static|freq|missing|separator|decimal|encoding|date_format|season_zone|duplicates|bad_series"
     "|horizon|context_length|val_size|coverage|lower|upper"
 )
 

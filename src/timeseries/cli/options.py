@@ -44,6 +44,9 @@ def table_options(command: Command) -> Command:
             click.option("--freq", metavar="STEP", help="Step between stamps, such as h or MS [inferred]."),
             click.option("--season", type=int, metavar="ROWS", help="Rows of one season [from the step]."),
             click.option(
+                "--season-zone", metavar="ZONE", help="Zone whose clock seasons follow: Europe/Berlin."
+            ),
+            click.option(
                 "--missing",
                 type=click.Choice(["error", "mask"]),
                 help="Absent values and stamps: refuse them, or keep them as masked steps [error].",

@@ -19,11 +19,13 @@ from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
 from timeseries.intervals import Calibration
+from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
 ROUNDING = 1e-12  # of a level: a mean of equal values differs from them by less
+COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
 
 
@@ -73,6 +75,20 @@ def build(model: Model, sizes: Sizes) -> ForecastNetwork:
     if model.last_value_residual:
         network = AroundLastValue(network, sizes.targets)
     return InstanceNormalized(network, sizes.targets) if model.instance_norm else network
+
+
+def refuse_large(model: Model, sizes: Sizes) -> None:
+    """Refuse a network whose training needs more memory than there is; it is counted without any."""
+    try:
+        with torch.device("meta"):
+            weights = build(model, sizes).state_dict().values()
+    except (NotImplementedError, RuntimeError):
+        return  # a network of the caller's own may compute with its weights while it is made
+    needed = COPIES * sum(tensor.nbytes for tensor in weights)
+    if model.device == "cpu":
+        refuse_beyond_memory(
+            needed, f"Training a network of {needed / COPIES / 1e6:,.0f} MB", "Choose a smaller one."
+        )
 
 
 def _refuse_options(model: Model, sizes: Sizes) -> None:
@@ -125,6 +141,8 @@ def fit_network(
 ) -> Trained:
     """Train the model's network on the windows of ``train``: a fresh one, or a copy of ``start``."""
     loss = make_loss(model.loss, model.quantiles)
+    if start is None:
+        refuse_large(model, sizes_for(model, gather.table))
     with seeded(model.seed, model.device):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)

@@ -18,6 +18,7 @@ from typing import IO, Any, BinaryIO
 
 import pandas as pd
 
+from timeseries import memory
 from timeseries.errors import DataError, MissingExtraError
 from timeseries.tables.frames import Source
 from timeseries.tables.layout import TableLayout
@@ -33,6 +34,8 @@ _MARKS = {  # bytes with which a text may begin, and the encoding they stand for
     codecs.BOM_UTF16_BE: "utf-16",
 }
 _SEPARATORS = {",": "commas", ";": "';'", "\t": "tabs", "|": "'|'"}
+BYTES_PER_BYTE = 4  # of text, at the peak of reading it; benchmarks/memory.py
+BYTES_PER_CELL = 24  # of Parquet: decoded, and as a column of pandas
 _SAMPLE = 100_000  # characters that decide about the separator
 _COMMA_NUMBER = r"[+-]?\d[\d.]*(,\d+)*(\.\d+)?"
 _CLEAR_DECIMAL = r"[+-]?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+|[\d.]+\.[\d.]*,\d+)"
@@ -106,7 +109,7 @@ def _read(file: str | PathLike[str] | BinaryIO, layout: TableLayout) -> Source:
     """Read a file, and word what its libraries say of it."""
     name = f"file {Path(file)}" if isinstance(file, (str, PathLike)) else "file"
     try:
-        content = _content(file)
+        content = _content(file, name)
         if content[:4] == b"PAR1":
             return Source(frame=_parquet(content, name))
         return _text(content, name, layout)
@@ -120,14 +123,37 @@ def _read(file: str | PathLike[str] | BinaryIO, layout: TableLayout) -> Source:
         raise DataError(f"Cannot read the {name}: {error.strerror or error}.") from None
 
 
-def _content(file: str | PathLike[str] | BinaryIO) -> bytes:
-    """Read all bytes, unpacked."""
+def _content(file: str | PathLike[str] | BinaryIO, name: str) -> bytes:
+    """Read all bytes, unpacked, unless they are more than this machine can make a table of."""
     if not isinstance(file, (str, PathLike)):
         content = file.read()
-        return gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content
-    content = Path(file).read_bytes()
-    packed = content[:2] == b"\x1f\x8b" or Path(file).suffix == ".gz"
-    return gzip.decompress(content) if packed else content
+        packed = content[:2] == b"\x1f\x8b"
+    else:
+        path = Path(file)
+        _refuse_large(path.stat().st_size, name)
+        content = path.read_bytes()
+        packed = content[:2] == b"\x1f\x8b" or path.suffix == ".gz"
+    if packed:
+        content = _unpacked(content, name)
+    _refuse_large(len(content), name)
+    return content
+
+
+def _unpacked(content: bytes, name: str) -> bytes:
+    """Unpack gzip, but stop where a small file turns into more than fits into memory."""
+    available = memory.available_memory()
+    limit = -1 if available is None else available // BYTES_PER_BYTE + 1
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(limit)
+    _refuse_large(len(unpacked), name)
+    return unpacked
+
+
+def _refuse_large(size: int, name: str) -> None:
+    job = f"Reading the {name}"
+    memory.refuse_beyond_memory(
+        BYTES_PER_BYTE * size, job, "Read a part of its rows, or use a larger machine."
+    )
 
 
 def _parquet(content: bytes, name: str) -> pd.DataFrame:
@@ -137,6 +163,13 @@ def _parquet(content: bytes, name: str) -> pd.DataFrame:
     except ImportError:
         raise MissingExtraError("pyarrow (the reader of Parquet)", "parquet") from None
     try:
+        from pyarrow import parquet
+
+        shape = parquet.read_metadata(io.BytesIO(content))
+        cells = shape.num_rows * shape.num_columns
+        memory.refuse_beyond_memory(
+            BYTES_PER_CELL * cells, f"Reading the {name}", "Read a part of its rows, or use a larger machine."
+        )
         return pd.read_parquet(io.BytesIO(content), engine="pyarrow")
     except (pyarrow.ArrowException, OSError) as error:
         raise DataError(f"The {name} is no whole Parquet file: {error}. Fetch it again.") from None

@@ -59,6 +59,10 @@ class TableLayout:
     """Step between stamps, such as "h" or "MS", or an integer for integer time. None: inferred."""
     season: int | None = None
     """Rows of one season, such as 24 for hours with a daily rhythm. None: follows the frequency."""
+    season_zone: str | None = None
+    """Time zone whose clock the seasonal naive forecast follows, such as "Europe/Berlin": on the day after
+    clocks were changed, 8 o'clock follows 8 o'clock. For zoned stamps at steps below a day. None: every
+    season has the same number of rows."""
     missing: str = "error"
     """What to do with absent values and absent stamps: "error" refuses, "mask" keeps them as masked steps."""
     duplicates: str = "error"
@@ -91,6 +95,8 @@ class TableLayout:
             Frequency.parse(self.freq)
         if self.season is not None:
             require_whole(season=(self.season, 1))
+        if self.season_zone is not None:
+            _check_zone(self.season_zone)
         self._refuse_second_roles()
 
     @property
@@ -202,6 +208,18 @@ class Table:
             cell = "" if column is None else f": {plain(self.frame[column].iloc[row])!r}"
             lines.append(self.place(row, column) + cell)
         return fault(problem, lines, len(rows), fix, **self.where(int(rows[0]), column))
+
+
+def _check_zone(zone: str) -> None:
+    """Refuse a time zone that pandas does not know by a name."""
+    try:
+        if not isinstance(zone, str):
+            raise TypeError
+        pd.DatetimeIndex([]).tz_localize(zone)
+    except (LookupError, TypeError, ValueError):
+        raise SettingError(
+            f"Unknown time zone season_zone={zone!r}. Zones are named like 'Europe/Berlin' or 'UTC'."
+        ) from None
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
