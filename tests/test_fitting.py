@@ -338,7 +338,7 @@ def test_the_refit_takes_the_steps_of_the_first_run_though_its_windows_are_other
     steps = []
 
     class Count(Reporter):
-        def begin(self, plan):
+        def begin(self, plan, before=0):
             steps.append(plan.steps)
 
     model = make(horizon=5, context_length=20, batch_size=4, epochs=6, max_steps=None, coverage=())

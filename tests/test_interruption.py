@@ -20,7 +20,7 @@ class Interrupt(Reporter):
     def __init__(self, run, step):
         self.at, self.run, self.steps = (run, step), 0, 0
 
-    def begin(self, plan):
+    def begin(self, plan, before=0):
         self.run, self.steps = self.run + 1, 0
         self._press()
 

@@ -112,7 +112,7 @@ def test_quantiles_are_sorted_within_a_target_and_answers_keep_their_order_over_
 
 
 def test_a_bad_step_after_the_first_reading_is_named_by_its_number(monkeypatch):
-    monkeypatch.setattr("timeseries.deeplearning.trainer.READ_EVERY", 4)
+    monkeypatch.setattr("timeseries.deeplearning.loss_record.READ_EVERY", 4)
     values = np.arange(20.0)[:, None]
     values[15] = 1e30
     table = SeriesTable(
@@ -179,9 +179,9 @@ def spied_fit(monkeypatch, frame, **options):
     calls = []
     real = fitting.fit_network
 
-    def spy(model, gather, train, validation=None, reporter=None):
+    def spy(model, gather, train, validation, reporter, keeper):
         calls.append((model, gather, train, validation))
-        return real(model, gather, train, validation, reporter)
+        return real(model, gather, train, validation, reporter, keeper=keeper)
 
     monkeypatch.setattr(fitting, "fit_network", spy)
     f = make(max_steps=None, epochs=3, learning_rate=1e-4).fit(frame, **options)

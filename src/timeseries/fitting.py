@@ -1,13 +1,14 @@
 """From a panel to a fitted forecaster: hold rows out, train, calibrate, train again on everything."""
 
 import math
-from dataclasses import replace
-from typing import NamedTuple, cast
+from dataclasses import asdict, replace
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 from sklearn.base import clone
 
 from timeseries.continuation import rows_seen
+from timeseries.deeplearning.checkpoint import CheckpointFile, Checkpoints, RunKeeper, fingerprint
 from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
 from timeseries.deeplearning.history import Reporter
@@ -104,6 +105,7 @@ def fit_model(
     keep_validation: bool = False,
     reporter: Reporter | None = None,
     answers: Answers | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> FittedForecaster:
     """Fit a model to every window of a panel.
 
@@ -113,8 +115,12 @@ def fit_model(
     its smallest rate although the first run may have stopped far from its own; ``max_seconds`` bounds the
     first run alone. Without ``val_size``, rows are held out where ``patience`` or intervals need them.
 
+    ``checkpoints`` keep both runs in a file, from which the same fit goes on exactly.
+
     Raises
     ------
+    ArtifactError
+        If the checkpoint to go on from is damaged, or belongs to another fit.
     TrainingInterrupted
         After Ctrl-C, with the best network so far: that of the first run, until the refit is complete.
     """
@@ -125,6 +131,10 @@ def fit_model(
     _refuse_impossible(panel, answers)
     held = _held_out(model, panel, val_size, answers.levels)
     train_rows = lengths - held.rows  # (S,)
+    kept = None
+    if checkpoints is not None:
+        how = {"val_size": val_size, "keep_validation": keep_validation, "answers": asdict(answers)}
+        kept = CheckpointFile(checkpoints, _identity(model, panel, how))
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     table = series_table(panel, static)
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
@@ -133,7 +143,8 @@ def fit_model(
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     later = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
     train = _training_windows(panel, train_rows, model)
-    trained = fit_network(model, gather, train, later if held.choose else None, reporter)
+    keeper = None if kept is None else kept.run("first")
+    trained = fit_network(model, gather, train, later if held.choose else None, reporter, keeper=keeper)
     fitted = FittedForecaster(
         model=model,
         network=trained.network,
@@ -152,13 +163,18 @@ def fit_model(
             raise KeyboardInterrupt
         if keep_validation or not held.rows.any():
             return fitted
-        return _refitted(fitted, panel, buffers, reporter)
+        keeper = None if kept is None else kept.run("refit")
+        return _refitted(fitted, panel, buffers, reporter, keeper)
     except KeyboardInterrupt as pressed:
         raise TrainingInterrupted(fitted) from pressed
 
 
 def _refitted(
-    fitted: FittedForecaster, panel: Panel, buffers: Buffers, reporter: Reporter | None
+    fitted: FittedForecaster,
+    panel: Panel,
+    buffers: Buffers,
+    reporter: Reporter | None,
+    keeper: RunKeeper | None,
 ) -> FittedForecaster:
     """Fit again on all rows, for the steps to the best epoch of the first run, or to its end."""
     best = fitted.history[-1]
@@ -169,10 +185,31 @@ def _refitted(
     model = clone(fitted.model).set_params(**chosen)
     scaling = fit_scaling(buffers.table, panel.lengths)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    trained = fit_network(model, gather, _training_windows(panel, panel.lengths, model), None, reporter)
+    train = _training_windows(panel, panel.lengths, model)
+    trained = fit_network(model, gather, train, None, reporter, keeper=keeper)
     if trained.interrupted:
         raise KeyboardInterrupt
     return replace(fitted, network=trained.network, scaling=scaling)
+
+
+def _identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict[str, Any]:
+    """Return all that a fit depends on, as names and plain values."""
+    names = np.frombuffer(repr(panel.ids).encode(), dtype=np.uint8)  # (bytes,)
+    numbers = {"values": panel.values, "known": panel.known, "static": panel.static, "offsets": panel.offsets}
+    columns = {"targets": panel.targets, "past": panel.past, "future": panel.future}
+    return {
+        "model": model.name,
+        "settings": model.stored_settings(),
+        "fit": how,
+        "data": {
+            "series": panel.num_series,
+            "rows": len(panel.values),
+            "frequency": panel.frequency.step,
+            "static_names": panel.static_names,
+            **columns,
+            **fingerprint(time=panel.time, names=names, known_offsets=panel.known_offsets, **numbers),
+        },
+    }
 
 
 def _calibrated(

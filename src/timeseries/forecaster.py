@@ -13,6 +13,7 @@ from timeseries import backtesting
 from timeseries.answers import answer_frame
 from timeseries.continuation import continued, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
+from timeseries.deeplearning.checkpoint import Checkpoints, wanted_checkpoints
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
@@ -100,6 +101,8 @@ class Forecaster:
         *,
         val_size: int | None = None,
         keep_validation: bool = False,
+        checkpoint: Checkpoints | str | PathLike[str] | None = None,
+        resume: str | PathLike[str] | None = None,
         verbose: bool = False,
     ) -> Self:
         """Learn from every series of a table.
@@ -115,6 +118,12 @@ class Forecaster:
         keep_validation : bool
             Keep the network that never learned from the held-out rows. By default the network is then fitted
             again on all rows, for as many steps as the first took to its best epoch.
+        checkpoint : path or Checkpoints, optional
+            A file that keeps the training while it lasts, every minute or as often as Checkpoints says, and
+            when Ctrl-C or SIGTERM ends it.
+        resume : path, optional
+            The checkpoint to go on from, with the same settings and table: the weights become those of an
+            uninterrupted fit, bit for bit (on the CPU, with the same versions and number of threads).
         verbose : bool
             Say what was found in the table to the standard error stream, and on one line how far training
             is, if that stream is a terminal.
@@ -129,6 +138,8 @@ class Forecaster:
             When the table has a fault; it says which series, column, row and time, and the fix.
         SettingError
             When settings make no sense; all problems at once.
+        ArtifactError
+            When the checkpoint to go on from is damaged or of another fit; it names the differences.
         KeyboardInterrupt
             After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
@@ -143,6 +154,7 @@ class Forecaster:
                 keep_validation=keep_validation,
                 reporter=reporter,
                 answers=self.answers,
+                checkpoints=wanted_checkpoints(checkpoint, resume),
             )
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted

@@ -11,6 +11,7 @@ from timeseries.deeplearning.artifact import Artifact
 from timeseries.deeplearning.gather import Affine, Scaling
 from timeseries.deeplearning.models import model_class
 from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
+from timeseries.deeplearning.strict_json import plain_json
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import ArtifactError, SettingError
 from timeseries.fitted import Answers, FittedForecaster
@@ -58,7 +59,7 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
     arrays |= {"tail.time": tail.time.astype(np.int64), "ends": fitted.ends.astype(np.int64)}
     if fitted.calibration is not None:
         arrays |= {f"calibration.{name}": getattr(fitted.calibration, name) for name in CALIBRATION_ARRAYS}
-    return Artifact(_as_json(manifest), arrays)
+    return Artifact(plain_json(manifest), arrays)
 
 
 def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, Any]) -> FittedForecaster:
@@ -132,12 +133,3 @@ def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
         **roles,
         **numbers,
     )
-
-
-def _as_json(value: Any) -> Any:
-    """Return nested settings as JSON knows them: tuples become lists, numbers of numpy those of Python."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, dict):
-        return {key: _as_json(part) for key, part in value.items()}
-    return [_as_json(part) for part in value] if isinstance(value, (list, tuple)) else value

@@ -3,14 +3,17 @@
 import gzip
 import io
 import json
+import signal
 from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
+from timeseries.cli.fit import _how_often
 from timeseries.cli.options import make_forecaster
 from timeseries.datasets import DATASETS, load_airpassengers
+from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.recipes import NAMES
 from timeseries.forecaster import Forecaster
@@ -305,3 +308,45 @@ def test_a_data_set_is_written_as_a_table_that_fit_reads(run, document):
     answer = document("datasets", "get", "airpassengers", "-o", "air.csv", "-q")
     assert (answer["output"], answer["rows"], answer["name"]) == ("air.csv", 144, "airpassengers")
     run("fit", "air.csv", "-o", "m", *SMALL)
+
+
+def test_a_fit_is_kept_and_gone_on_with(run, data, tmp_path, monkeypatch):
+    run("fit", data, "-o", "whole.model", *SMALL)
+    expected = run("forecast", "whole.model").stdout
+    step = RunKeeper.step
+
+    def step_and_press(keeper, state):
+        step(keeper, state)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(RunKeeper, "step", step_and_press)
+    told = run("fit", data, "-o", "half.model", "--checkpoint", "run", *SMALL, code=130).stderr
+    assert "The same command with --resume run goes on from here." in told
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    run("fit", data, "-o", "end.model", "--resume", "run", "--checkpoint-every", "1epoch", *SMALL)
+    assert run("forecast", "end.model").stdout == expected
+    other = ["--set", "max_steps=3"]
+    assert (
+        "settings.max_steps was 2, is 3"
+        in run("fit", data, "-o", "m", "--resume", "run", *SMALL, *other, code=4).stderr
+    )
+    assert "no file" in run("fit", data, "-o", "m", "--resume", "none", *SMALL, code=2).stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"), [("500steps", {"steps": 500}), ("1 epoch", {"epochs": 1}), ("0.5s", {"seconds": 0.5})]
+)
+def test_how_often_is_a_number_with_its_unit(text, kept):
+    assert _how_often(None, None, text) == kept
+
+
+@pytest.mark.parametrize("text", ["5", "0s", "1.5epochs", "-3steps", "soon"])
+def test_other_cadences_are_refused(run, data, text):
+    told = run(
+        "fit", data, "-o", "m", "--checkpoint", "run", f"--checkpoint-every={text}", *SMALL, code=2
+    ).stderr
+    assert "should be a" in told
+    assert (
+        "needs --checkpoint" in run("fit", data, "-o", "m", "--checkpoint-every", "1s", *SMALL, code=2).stderr
+    )

@@ -245,7 +245,7 @@ def test_ctrl_c_before_the_first_validation_keeps_the_steps_that_were_taken():
 
 def test_ctrl_c_before_the_first_step_is_the_callers():
     class Early(Interrupt):
-        def begin(self, plan):
+        def begin(self, plan, before=0):
             raise KeyboardInterrupt
 
     reporter = Early()
@@ -259,7 +259,7 @@ class Curious(Reporter):
 
     wants_estimate = True
 
-    def begin(self, plan):
+    def begin(self, plan, before=0):
         self.plan = plan
 
 
@@ -301,7 +301,7 @@ def timed(monkeypatch, changes, *, train=1.0, validation=0.0, slower=1.0):
     clock = Clock(monkeypatch, train, validation)
 
     class Slower(Reporter):
-        def begin(self, plan):
+        def begin(self, plan, before=0):
             clock.train *= slower
             self.plan = plan
 

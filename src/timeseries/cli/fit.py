@@ -1,5 +1,6 @@
 """``timeseries fit``: learn from a table and save the model."""
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,21 +23,46 @@ if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
 
 
+def _how_often(context: click.Context, option: click.Parameter, text: str | None) -> dict[str, float] | None:
+    """Read 500steps, 2epochs or 30s."""
+    if text is None:
+        return None
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?(steps?|epochs?|s)", text)
+    if found is None or float(found[1]) == 0:
+        raise click.BadParameter(f"{text!r} should be a number with its unit: 500steps, 1epoch or 30s.")
+    unit = {"s": "seconds"}.get(found[2], found[2].removesuffix("s") + "s")
+    if unit == "seconds":
+        return {unit: float(found[1])}
+    if not found[1].isdigit():
+        raise click.BadParameter(f"{text!r} should be a whole number of {unit}.")
+    return {unit: int(found[1])}
+
+
 @click.command(epilog="Example: timeseries fit demand.csv --horizon 24 --output demand.model")
 @click.argument("data", type=FILE)
 @click.option("--output", "-o", type=FILE, required=True, help="Model file to write; - for standard output.")
 @click.option("--plot", type=FILE, metavar="PICTURE", help="Loss by epoch, as .png or .svg.")
+@click.option("--checkpoint", type=FILE, metavar="FILE", help="Keep the training in this file meanwhile.")
+@click.option(
+    "--checkpoint-every",
+    metavar="HOW-OFTEN",
+    callback=_how_often,
+    help="500steps, 1epoch or 30s [60s].",
+)
+@click.option("--resume", type=FILE, metavar="FILE", help="Checkpoint of the same fit to go on from.")
 @model_options
 @table_options
 @output_options
-def fit(data: Path, output: Path, plot: Path | None, val_size: int | None, **options: Any) -> None:
+def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     """Fit a model to the table DATA and save it.
 
-    Ctrl-C ends the training early: the best model so far is saved, and the exit code is 130.
+    Ctrl-C ends the training early: the best model so far is saved, and the exit code is 130. With
+    --checkpoint, the same command with --resume goes on from there, exactly.
     """
     check_outputs(output, pictures=(plot,))
+    how = _how_to_fit(options)
     forecaster = make_forecaster(**options)
-    interrupted = _fitted_until_interrupted(forecaster, data, val_size)
+    interrupted = _fitted_until_interrupted(forecaster, data, how)
     save_model(forecaster, output)
     if plot is not None:
         from timeseries.plotting import plot_losses, save_picture
@@ -44,6 +70,9 @@ def fit(data: Path, output: Path, plot: Path | None, val_size: int | None, **opt
         save_picture(plot_losses(forecaster.train_history), plot)
     if interrupted:
         note(f"The best model so far is in {output}.")
+        kept = how["resume"] if how["checkpoint"] is None else how["checkpoint"].path
+        if kept is not None:
+            note(f"The same command with --resume {kept} goes on from here.")
     elif output != STREAM:
         note(f"Saved to {output}. Next: timeseries forecast {output}")
     if wants_json():
@@ -53,10 +82,22 @@ def fit(data: Path, output: Path, plot: Path | None, val_size: int | None, **opt
         click.get_current_context().exit(130)
 
 
-def _fitted_until_interrupted(forecaster: "Forecaster", data: Path, val_size: int | None) -> bool:
+def _how_to_fit(options: dict[str, Any]) -> dict[str, Any]:
+    """Take out of the options what is said to ``fit``, not to the forecaster."""
+    path, every, resume = (options.pop(name) for name in ("checkpoint", "checkpoint_every", "resume"))
+    if every is not None and path is None and resume is None:
+        raise click.UsageError("--checkpoint-every needs --checkpoint FILE or --resume FILE.")
+    if path or every:
+        from timeseries.deeplearning.checkpoint import Checkpoints
+
+        path = Checkpoints(path=path or resume, **(every or {}))
+    return {"val_size": options.pop("val_size"), "checkpoint": path, "resume": resume}
+
+
+def _fitted_until_interrupted(forecaster: "Forecaster", data: Path, how: dict[str, Any]) -> bool:
     """Fit, and return whether somebody ended that early but a model is there."""
     try:
-        forecaster.fit(local(data) or data, val_size=val_size, verbose=not is_quiet())
+        forecaster.fit(local(data) or data, verbose=not is_quiet(), **how)
     except KeyboardInterrupt:
         if not hasattr(forecaster, "fitted_"):
             raise

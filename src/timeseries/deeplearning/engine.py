@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord, Reporter
 from timeseries.deeplearning.losses import make_loss
@@ -138,20 +139,29 @@ def fit_network(
     validation: WindowIndex | None = None,
     reporter: Reporter | None = None,
     start: ForecastNetwork | None = None,
+    keeper: RunKeeper | None = None,
 ) -> Trained:
-    """Train the model's network on the windows of ``train``: a fresh one, or a copy of ``start``."""
+    """Train the model's network on the windows of ``train``: a fresh one, or a copy of ``start``.
+
+    A keeper writes checkpoints; where it holds the state or the result of this run, that is taken up.
+    """
     loss = make_loss(model.loss, model.quantiles)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
     with seeded(model.seed, model.device):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
+        finished = None if keeper is None else keeper.result(network)
+        if finished is not None:
+            return Trained(network.eval(), finished, interrupted=False)
         stride = network.position_stride if model.every_position else None
-        training = Trainer(model, loss, reporter).fit(
+        training = Trainer(model, loss, reporter, keeper).fit(
             network,
             Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
             None if validation is None else Batches(gather, validation, FORECAST_BATCH),
         )
+    if keeper is not None and not training.interrupted:
+        keeper.finish(network, training.history)
     return Trained(network.eval(), *training)
 
 

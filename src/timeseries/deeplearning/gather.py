@@ -286,10 +286,10 @@ class Batches:
     def __len__(self) -> int:
         return -(-len(self.index) // self.batch_size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of one epoch."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """Yield the batches of one epoch, from step ``start`` on."""
         per_chunk = max(1, CHUNK // self.batch_size)
-        for first in range(0, len(self), per_chunk):
+        for first in range(start, len(self), per_chunk):
             steps = range(first, min(first + per_chunk, len(self)))
             series, origin = self.locate(epoch, steps.start, steps.stop)
             for step in steps:

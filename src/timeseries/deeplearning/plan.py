@@ -1,7 +1,7 @@
 """How many steps a training takes, and how long: planned before the first one."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,11 @@ class Plan:
     full: int
     steps: int
     pace: Pace | None = None
+
+    @classmethod
+    def from_dict(cls, kept: dict[str, Any]) -> Self:
+        """Return the plan that ``dataclasses.asdict`` wrote."""
+        return cls(kept["full"], kept["steps"], None if kept["pace"] is None else Pace(**kept["pace"]))
 
     @property
     def epochs(self) -> list[int]:

@@ -32,9 +32,9 @@ class ProgressLine(Reporter):
     def __init__(self, console: Console) -> None:
         self.live = Live(console=console, auto_refresh=False, redirect_stdout=False)
 
-    def begin(self, plan: Plan) -> None:
+    def begin(self, plan: Plan, before: int = 0) -> None:
         """Draw the estimate."""
-        self.plan, self.steps, self.epochs = plan, 0, 0
+        self.plan, self.steps, self.before, self.epochs = plan, before, before, 0
         self.losses = ""
         self.began = time.perf_counter()
         self.due = self.began + REFRESH_SECONDS
@@ -68,7 +68,8 @@ class ProgressLine(Reporter):
         )
 
     def _left(self, now: float) -> str:
-        return "about " + duration((now - self.began) / self.steps * (self.plan.steps - self.steps))
+        pace = (now - self.began) / (self.steps - self.before)  # seconds per step
+        return "about " + duration(pace * (self.plan.steps - self.steps))
 
 
 def _line(text: str) -> Text:

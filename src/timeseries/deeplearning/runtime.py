@@ -45,3 +45,22 @@ def wait_for(device: torch.device) -> None:
     """Return when the device has done all it was told to."""
     if device.type != "cpu":
         torch.accelerator.synchronize(device)
+
+
+def random_state(device: str) -> dict[str, torch.Tensor]:
+    """Return where the streams of random numbers are that training on a device draws from, uint8 each."""
+    states = {"cpu": torch.get_rng_state()}
+    if device == "cuda":
+        states["cuda"] = torch.cuda.get_rng_state()
+    elif device == "mps":
+        states["mps"] = torch.mps.get_rng_state()
+    return states
+
+
+def set_random_state(device: str, states: dict[str, torch.Tensor]) -> None:
+    """Put the streams where ``random_state`` found them."""
+    torch.set_rng_state(states["cpu"])
+    if device == "cuda":
+        torch.cuda.set_rng_state(states["cuda"])
+    elif device == "mps":
+        torch.mps.set_rng_state(states["mps"])

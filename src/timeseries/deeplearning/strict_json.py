@@ -8,9 +8,11 @@ goes through here.
 import json
 import math
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from reprlib import Repr
-from typing import Final, NoReturn, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
+
+import numpy as np
 
 JSON: TypeAlias = "bool | int | float | str | list[JSON] | dict[str, JSON] | None"
 
@@ -267,3 +269,18 @@ def _finite(text: str) -> float:
 def _refuse_constant(text: str) -> NoReturn:
     """Refuse NaN, Infinity and -Infinity, which are not JSON."""
     raise NotStrictError(f"holds {text}, which is not JSON")
+
+
+def plain_json(value: Any) -> Any:
+    """Return nested values as JSON knows them: tuples become lists, numbers of numpy those of Python.
+
+    Examples
+    --------
+    >>> plain_json({"sizes": (np.int64(3), 4)})
+    {'sizes': [3, 4]}
+    """
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {str(key): plain_json(part) for key, part in value.items()}
+    return [plain_json(part) for part in value] if isinstance(value, (list, tuple)) else value

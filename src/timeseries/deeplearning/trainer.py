@@ -1,32 +1,31 @@
 """THE training loop: fit, epoch, step. The only file that calls backward().
 
-Nothing in it waits for the device within a step: losses stay there and are read every ``READ_EVERY`` steps.
-A loss that is not finite is found at the next reading, together with the step where it began.
+Nothing in it waits for the device within a step: losses stay there and are read now and then (LossRecord).
+A loss that is not finite is found at the next reading, together with the step where it began. Between two
+steps a run can be taken down as numbers and tensors (RunState), and another one can go on from there.
 """
 
 import copy
 import math
 import time
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
 from timeseries.deeplearning.gather import Batch, Batches
-from timeseries.deeplearning.history import EpochRecord, Reporter
+from timeseries.deeplearning.history import EpochRecord, Keeper, Reporter, RunState
+from timeseries.deeplearning.loss_record import LossRecord
 from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
-from timeseries.deeplearning.runtime import forked, wait_for
+from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
 from timeseries.errors import TrainingError
 
-READ_EVERY = 256  # steps between readings of the losses
-TOO_LARGE = 1e15  # scaled values whose square nears the end of float32
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
 TRIAL_SECONDS = 0.5  # after which a trial ends early,
@@ -66,11 +65,20 @@ class Trainer:
         What to make small.
     reporter : Reporter, optional
         Told about the plan, every step and every epoch.
+    keeper : Keeper, optional
+        Keeps the state of the run now and then, and may hold one to go on from.
     """
 
-    def __init__(self, settings: LoopSettings, loss: Loss, reporter: Reporter | None = None) -> None:
+    def __init__(
+        self,
+        settings: LoopSettings,
+        loss: Loss,
+        reporter: Reporter | None = None,
+        keeper: Keeper | None = None,
+    ) -> None:
         self.settings, self.loss = settings, loss
         self.reporter = Reporter() if reporter is None else reporter
+        self.keeper = Keeper() if keeper is None else keeper
 
     def fit(self, network: nn.Module, train: Batches, validation: Batches | None = None) -> Training:
         """Train ``network`` in place and return what happened in each epoch.
@@ -78,15 +86,14 @@ class Trainer:
         With validation batches the weights of the best epoch are put back; without, the last stay. So it
         is when Ctrl-C ends training after its first step: the caller gets what there is, and is told.
         """
-        began = time.perf_counter()
-        plan = self._plan(network, train, validation)
-        run = _Run(self.settings, network, plan, began)
+        run = self._begin(network, train, validation)
         interrupted = False
         try:
-            self.reporter.begin(plan)
-            self._epochs(run, train, validation)
+            self.reporter.begin(run.plan, run.steps)
+            with self.keeper.watch(run.state):
+                self._epochs(run, train, validation)
         except KeyboardInterrupt:
-            if not run.started:
+            if not run.steps:
                 raise
             run.note_unfinished_epoch()
             interrupted = True
@@ -96,24 +103,40 @@ class Trainer:
         _check_weights(network)
         return Training(run.history, interrupted)
 
+    def _begin(self, network: nn.Module, train: Batches, validation: Batches | None) -> "_Run":
+        """Plan a run, or take up the one that the keeper holds."""
+        began = time.perf_counter()
+        kept = self.keeper.kept
+        plan = (
+            self._plan(network, train, validation) if kept is None else Plan.from_dict(kept.numbers["plan"])
+        )
+        run = _Run(self.settings, network, plan, began)
+        if kept is not None:
+            run.restore(kept, train)
+        return run
+
     def _epochs(self, run: "_Run", train: Batches, validation: Batches | None) -> None:
         for epoch, steps in enumerate(run.plan.epochs):
-            run.losses = _LossRecord(train, epoch, "loss")
-            self._epoch(run.network, islice(train.epoch(epoch), steps), run.losses, run)
-            val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
-            self.reporter.epoch(run.note(run.losses, val_loss))
-            if run.is_over():
+            if epoch < len(run.history):
+                continue  # of a run that was taken up
+            if run.history and run.is_over():
                 break
+            losses = run.losses = run.losses or LossRecord(train, epoch, "loss")
+            batches = islice(train.epoch(epoch, losses.steps), steps - losses.steps)
+            self._epoch(run.network, batches, losses, run)
+            val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
+            self.reporter.epoch(run.note(losses, val_loss))
+            self.keeper.epoch(run.state)
 
     def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
-        losses = _LossRecord(batches, epoch, "validation loss")
-        with torch.inference_mode():
+        losses = LossRecord(batches, epoch, "validation loss")
+        with torch.inference_mode(), forked(batches.gather.device.type):
             self._epoch(network, batches.epoch(epoch), losses)
         return losses.mean()
 
     def _epoch(
-        self, network: nn.Module, batches: Iterable[Batch], losses: "_LossRecord", run: "_Run | None" = None
+        self, network: nn.Module, batches: Iterable[Batch], losses: "LossRecord", run: "_Run | None" = None
     ) -> None:
         """Walk over batches and record their losses; learn from them in a run, while its time lasts."""
         network.train(run is not None)
@@ -122,8 +145,10 @@ class Trainer:
             losses.add(loss.detach(), batch)
             if run is not None:
                 self.reporter.step()
+                self.keeper.step(run.state)
                 if time.perf_counter() >= run.deadline:
                     break
+            self.keeper.heed()
 
     def _step(self, network: nn.Module, batch: Batch, learner: "_Learner | None") -> Tensor:
         """Return the mean loss of a batch, (); learn from it if there is a learner."""
@@ -181,20 +206,68 @@ class _Run:
     def __init__(self, settings: LoopSettings, network: nn.Module, plan: Plan, began: float) -> None:
         self.network, self.plan, self.patience = network, plan, settings.patience
         self.learner = _Learner(settings, network, plan.steps)
-        self.deadline = math.inf
+        self.began, self.seconds = began, math.inf
         if settings.max_seconds is not None and plan.pace is not None:
-            self.deadline = began + settings.max_seconds - plan.pace.validation
+            self.seconds = settings.max_seconds - plan.pace.validation
         self.history: list[EpochRecord] = []
-        self.losses: _LossRecord | None = None  # of the epoch under way
+        self.losses: LossRecord | None = None  # of the epoch under way
         self.best_loss, self.best_epoch = math.inf, 0
         self.best_weights: dict[str, Tensor] | None = None
 
     @property
-    def started(self) -> bool:
-        """Say whether a step was taken."""
-        return bool(self.history) or (self.losses is not None and self.losses.steps > 0)
+    def deadline(self) -> float:
+        """The time at which the last step may begin."""
+        return self.began + self.seconds
 
-    def note(self, losses: "_LossRecord", val_loss: float | None) -> EpochRecord:
+    @property
+    def steps(self) -> int:
+        """How many steps were taken."""
+        under_way = 0 if self.losses is None else self.losses.steps
+        return sum(record["steps"] for record in self.history) + under_way
+
+    def state(self) -> RunState:
+        """Return everything that the steps to come depend on; refuse a run that has diverged."""
+        losses = None
+        if self.losses is not None:
+            self.losses.check()
+            losses = self.losses.state()
+        _check_weights(self.network)
+        learner = self.learner.state()
+        numbers = {
+            "plan": asdict(self.plan),
+            "history": self.history,
+            "best_loss": self.best_loss if math.isfinite(self.best_loss) else None,
+            "best_epoch": self.best_epoch,
+            "seconds": time.perf_counter() - self.began,
+            "losses": None if losses is None else losses.numbers,
+            "learner": learner.numbers,
+        }
+        parts = {
+            "network": self.network.state_dict(),
+            "best": self.best_weights or {},
+            "optimizer": learner.tensors,
+            "losses": {} if losses is None else losses.tensors,
+            "random": random_state(self.learner.device),
+        }
+        return RunState(
+            numbers, {f"{part}.{n}": t for part, group in parts.items() for n, t in group.items()}
+        )
+
+    def restore(self, state: RunState, train: Batches) -> None:
+        """Go on where another run with the same settings and windows was."""
+        numbers = state.numbers
+        self.network.load_state_dict(state.part("network"))
+        self.history = numbers["history"]
+        self.best_epoch, self.best_weights = numbers["best_epoch"], state.part("best") or None
+        self.best_loss = math.inf if numbers["best_loss"] is None else numbers["best_loss"]
+        self.began = time.perf_counter() - numbers["seconds"]
+        if numbers["losses"] is not None:
+            self.losses = LossRecord(train, numbers["losses"]["epoch"], "loss")
+            self.losses.restore(RunState(numbers["losses"], state.part("losses")))
+        self.learner.restore(RunState(numbers["learner"], state.part("optimizer")))
+        set_random_state(self.learner.device, state.part("random"))
+
+    def note(self, losses: "LossRecord", val_loss: float | None) -> EpochRecord:
         """Write an epoch into the history, and keep its weights if they are the best."""
         record = EpochRecord(
             epoch=losses.epoch,
@@ -217,7 +290,7 @@ class _Run:
 
     def is_over(self) -> bool:
         """Say whether patience or time has run out."""
-        waited = self.history[-1]["epoch"] - self.best_epoch
+        waited = len(self.history) - 1 - self.best_epoch
         impatient = self.best_weights is not None and self.patience is not None and waited >= self.patience
         return impatient or time.perf_counter() >= self.deadline
 
@@ -244,6 +317,32 @@ class _Learner:
             settings.optimizer, self.parameters, settings.learning_rate, settings.weight_decay
         )
         self.schedule = make_schedule(settings.schedule, self.optimizer, steps)
+        self.device = self.parameters[0].device.type
+
+    def state(self) -> RunState:
+        """Return what the optimiser remembers of each parameter, its rate, and the steps behind it."""
+        kept = self.optimizer.state_dict()["state"]
+        tensors = {f"{i}.{name}": t for i, memory in kept.items() for name, t in memory.items()}
+        numbers = {"rate": self.optimizer.param_groups[0]["lr"]}
+        if self.schedule is not None:
+            numbers["steps"] = self.schedule.last_epoch
+        return RunState(numbers, tensors)
+
+    def restore(self, state: RunState) -> None:
+        memory: dict[int, dict[str, Tensor]] = {}
+        for key, tensor in state.tensors.items():
+            i, name = key.split(".")
+            if tensor.shape not in ((), self.parameters[int(i)].shape):
+                raise ValueError(f"optimizer.{key} has the wrong shape, {tuple(tensor.shape)}")
+            memory.setdefault(int(i), {})[name] = tensor
+        fresh = self.optimizer.state_dict()
+        groups = [group | {"lr": state.numbers["rate"]} for group in fresh["param_groups"]]
+        self.optimizer.load_state_dict({"state": memory, "param_groups": groups})
+        if self.schedule is not None:
+            steps = state.numbers["steps"]
+            self.schedule.load_state_dict(
+                self.schedule.state_dict() | {"last_epoch": steps, "_step_count": steps + 1}
+            )
 
     def step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()
@@ -253,71 +352,3 @@ class _Learner:
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
-
-
-class _LossRecord:
-    """The losses of an epoch, kept on the device and read now and then."""
-
-    def __init__(self, batches: Batches, epoch: int, name: str) -> None:
-        self.batches, self.epoch, self.name = batches, epoch, name
-        self.began = time.perf_counter()
-        self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
-        self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
-        self.first, self.count = 0, 0
-        self.total, self.weight = 0.0, 0.0
-
-    @property
-    def steps(self) -> int:
-        return self.first + self.count
-
-    def add(self, loss: Tensor, batch: Batch) -> None:
-        self.losses[self.count] = loss
-        self.weights[self.count] = batch.target.numel() if batch.weight is None else batch.weight.sum()
-        self.count += 1
-        if self.count == READ_EVERY:
-            self._read()
-
-    def mean(self) -> float:
-        self._read()
-        if not self.weight:
-            raise TrainingError(
-                "No target was observed in any of the windows. Give rows with observed targets, "
-                "for validation too (val_size)."
-            )
-        return self.total / self.weight
-
-    def _read(self) -> None:
-        losses = self.losses[: self.count].double().cpu().numpy()
-        weights = self.weights[: self.count].double().cpu().numpy()
-        bad = np.flatnonzero(~np.isfinite(losses))
-        if len(bad):
-            self._raise_not_finite(self.first + int(bad[0]), float(losses[bad[0]]))
-        self.total += float(losses @ weights)
-        self.weight += float(weights.sum())
-        self.first, self.count = self.first + self.count, 0
-
-    def _raise_not_finite(self, step: int, loss: float) -> NoReturn:
-        where = (
-            f"The {self.name} became {loss} at epoch {self.epoch + 1}, step {step + 1} of {len(self.batches)}"
-        )
-        raise TrainingError(f"{where}: {_cause(self.batches, self.epoch, step)}")
-
-
-def _cause(batches: Batches, epoch: int, step: int) -> str:
-    """Find the batch again from its cursor and say why its loss is not finite, and what to do."""
-    series, origin = batches.locate(epoch, step, step + 1)
-    window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
-    past = window.past if window.observed is None else window.past.masked_fill(~window.observed, 0.0)
-    largest = torch.maximum(past.abs().flatten(1).amax(dim=1), target.abs().flatten(1).amax(dim=1))  # (B,)
-    worst = int(largest.nan_to_num(nan=math.inf).argmax())
-    name = batches.gather.table.names[series[worst]]
-    row = int(origin[worst] - batches.gather.table.offsets[series[worst]])
-    if not float(largest[worst]) < TOO_LARGE:
-        return (
-            f"series {name!r} holds a value near row {row} that is too large to train on. "
-            "Check that row, or rescale the series."
-        )
-    return (
-        f"the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
-        f"(series {name!r}, window ending at row {row}). Lower learning_rate, or set clip_norm=1."
-    )

@@ -15,6 +15,12 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
 
 from timeseries.deeplearning import artifact
+from timeseries.deeplearning.checkpoint import (
+    CheckpointFile,
+    Checkpoints,
+    fingerprint,
+    wanted_checkpoints,
+)
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord
@@ -65,7 +71,14 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         return self.history_
 
     def fit(
-        self, X: npt.ArrayLike, y: npt.ArrayLike, *, validation_split: float = 0.0, verbose: bool = False
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        *,
+        validation_split: float = 0.0,
+        checkpoint: Checkpoints | str | PathLike[str] | None = None,
+        resume: str | PathLike[str] | None = None,
+        verbose: bool = False,
     ) -> Self:
         """Fit the network to every window of X.
 
@@ -77,6 +90,11 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             The targets of these rows.
         validation_split : float
             The share of the last rows that only watch: the weights of the epoch that does best on them stay.
+        checkpoint : path or Checkpoints, optional
+            A file that keeps the training while it lasts, every minute or as often as Checkpoints says.
+        resume : path, optional
+            The checkpoint to go on from: the weights become those of an uninterrupted fit, bit for bit (on
+            the CPU, with the same versions and number of threads).
         verbose : bool
             Show on one line how far training is, if the standard error stream is a terminal.
 
@@ -108,12 +126,20 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         table = _table(rows, targets)
         scaling = fit_scaling(table, np.array([train_rows]))
         gather = self._gather(table, scaling)
+        wanted = wanted_checkpoints(checkpoint, resume)
+        keeper = None
+        if wanted is not None:
+            data = fingerprint(X=rows, y=targets)
+            how = {"fit": {"validation_split": validation_split}, "data": data}
+            settings = self.stored_settings()
+            keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
         self.network_, self.history_, interrupted = fit_network(
             self,
             gather,
             train=_windows(0, train_rows, self.horizon),
             validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
             reporter=progress_line() if verbose else None,
+            keeper=keeper,
         )
         self.sizes_ = sizes_for(self, table)
         self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each

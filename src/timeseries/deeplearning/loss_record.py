@@ -1,0 +1,117 @@
+"""The losses of an epoch, and the cause of the first one that is not finite."""
+
+import math
+import time
+from typing import NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from timeseries.deeplearning.gather import Batch, Batches
+from timeseries.deeplearning.history import RunState
+from timeseries.errors import TrainingError
+
+READ_EVERY = 256  # steps between readings of the losses
+TOO_LARGE = 1e15  # scaled values whose square nears the end of float32
+
+
+class LossRecord:
+    """The losses of an epoch, kept on the device and read now and then.
+
+    Parameters
+    ----------
+    batches : Batches
+        What the losses are of; a batch is found again from its step.
+    epoch : int
+        Which epoch.
+    name : str
+        What errors call the loss.
+    """
+
+    def __init__(self, batches: Batches, epoch: int, name: str) -> None:
+        self.batches, self.epoch, self.name = batches, epoch, name
+        self.began = time.perf_counter()
+        self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
+        self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
+        self.first, self.count = 0, 0
+        self.total, self.weight = 0.0, 0.0
+
+    @property
+    def steps(self) -> int:
+        """How many losses were added."""
+        return self.first + self.count
+
+    def add(self, loss: Tensor, batch: Batch) -> None:
+        """Take the mean loss of a batch, (); it counts as often as the batch has targets."""
+        self.losses[self.count] = loss
+        self.weights[self.count] = batch.target.numel() if batch.weight is None else batch.weight.sum()
+        self.count += 1
+        if self.count == READ_EVERY:
+            self._read()
+
+    def mean(self) -> float:
+        """Return the mean over all targets so far."""
+        self._read()
+        if not self.weight:
+            raise TrainingError(
+                "No target was observed in any of the windows. Give rows with observed targets, "
+                "for validation too (val_size)."
+            )
+        return self.total / self.weight
+
+    def check(self) -> None:
+        """Refuse losses that are not finite among those that were not read yet."""
+        losses = self.losses[: self.count].double().cpu().numpy()
+        bad = np.flatnonzero(~np.isfinite(losses))
+        if len(bad):
+            self._raise_not_finite(self.first + int(bad[0]), float(losses[bad[0]]))
+
+    def state(self) -> RunState:
+        """Return what was added so far; what was not read yet stays so, or sums would round differently."""
+        numbers = {"epoch": self.epoch, "first": self.first, "count": self.count, "total": self.total}
+        numbers |= {"weight": self.weight, "seconds": time.perf_counter() - self.began}
+        return RunState(numbers, {"losses": self.losses.cpu(), "weights": self.weights.cpu()})
+
+    def restore(self, state: RunState) -> None:
+        """Go on where another record of the same epoch was."""
+        numbers, tensors = state
+        self.first, self.count = numbers["first"], numbers["count"]
+        self.total, self.weight = numbers["total"], numbers["weight"]
+        self.began = time.perf_counter() - numbers["seconds"]
+        self.losses.copy_(tensors["losses"])
+        self.weights.copy_(tensors["weights"])
+
+    def _read(self) -> None:
+        self.check()
+        losses = self.losses[: self.count].double().cpu().numpy()
+        weights = self.weights[: self.count].double().cpu().numpy()
+        self.total += float(losses @ weights)
+        self.weight += float(weights.sum())
+        self.first, self.count = self.first + self.count, 0
+
+    def _raise_not_finite(self, step: int, loss: float) -> NoReturn:
+        where = (
+            f"The {self.name} became {loss} at epoch {self.epoch + 1}, step {step + 1} of {len(self.batches)}"
+        )
+        raise TrainingError(f"{where}: {_cause(self.batches, self.epoch, step)}")
+
+
+def _cause(batches: Batches, epoch: int, step: int) -> str:
+    """Find the batch again from its cursor and say why its loss is not finite, and what to do."""
+    series, origin = batches.locate(epoch, step, step + 1)
+    window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
+    past = window.past if window.observed is None else window.past.masked_fill(~window.observed, 0.0)
+    largest = torch.maximum(past.abs().flatten(1).amax(dim=1), target.abs().flatten(1).amax(dim=1))  # (B,)
+    worst = int(largest.nan_to_num(nan=math.inf).argmax())
+    name = batches.gather.table.names[series[worst]]
+    row = int(origin[worst] - batches.gather.table.offsets[series[worst]])
+    if not float(largest[worst]) < TOO_LARGE:
+        return (
+            f"series {name!r} holds a value near row {row} that is too large to train on. "
+            "Check that row, or rescale the series."
+        )
+    return (
+        f"the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
+        f"(series {name!r}, window ending at row {row}). Lower learning_rate, or set clip_norm=1."
+    )
