@@ -14,7 +14,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from timeseries import baselines
-from timeseries.errors import DataError, require_whole, unknown_name
+from timeseries.errors import DataError, require_known, require_whole
 from timeseries.metrics import (
     EVERYTHING,
     METRICS,
@@ -144,8 +144,7 @@ class Backtest:
         SettingError
             If there is no such metric.
         """
-        if metric not in self.metrics:
-            raise unknown_name("metric", metric, self.metrics)
+        require_known("metric", metric, self.metrics)
         chosen = self.metrics[metric]
         return {
             name: [score for row in evaluate(chosen, cases, groups) for score in row]

@@ -17,7 +17,7 @@ from urllib.request import urlopen
 import pandas as pd
 
 from timeseries.deeplearning.atomic_file import publish
-from timeseries.errors import DataError, DownloadError, unknown_name
+from timeseries.errors import DataError, DownloadError, require_known
 
 TIMEOUT = 30.0  # seconds without an answer
 GZIP = b"\x1f\x8b"  # how a gzip file begins
@@ -104,8 +104,7 @@ def load_dataset(name: str, *, download: bool = False) -> pd.DataFrame:
     >>> load_dataset("airpassengers").shape
     (144, 2)
     """
-    if name not in DATASETS:
-        raise unknown_name("data set", name, DATASETS)
+    require_known("data set", name, DATASETS)
     dataset = DATASETS[name]
     return dataset.read(*(_content(name, file, download=download) for file in dataset.files))
 

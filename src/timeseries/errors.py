@@ -16,13 +16,17 @@ Each class carries the exit code with which the command line ends when it is rai
 when the wording of a message changes.
 """
 
-from collections.abc import Hashable, Iterable
+import os
+from collections.abc import Collection, Hashable, Iterable
 from difflib import get_close_matches
 from numbers import Integral
 from typing import Any, ClassVar
 
 PLACE = ("file", "series", "column", "row", "line", "time", "value")
 """What a DataError can know of its first offender."""
+LARGEST_WHOLE = 10**15
+"""The largest whole number that a setting may be: no count of rows or steps comes near it."""
+LONGEST = 200  # characters of a value that a message shows
 
 
 class TimeSeriesError(Exception):
@@ -155,13 +159,27 @@ class MissingExtraError(TimeSeriesError, ImportError):
         )
 
 
+def shown(value: object) -> str:
+    """Write a value of any kind into a message: on one line, cut where it is long.
+
+    >>> shown("lsmt"), shown(10**6000)
+    ("'lsmt'", 'a value of type int that cannot be printed')
+    """
+    try:
+        text = " ".join(repr(value).split())
+    except Exception:  # too many digits or levels, or a __repr__ of the caller's own that raises anything
+        return f"a value of type {type(value).__name__} that cannot be printed"
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]} ... ({len(text)} characters)"
+
+
 def did_you_mean(name: object, known: Iterable[str]) -> str:
     """Return " Did you mean 'x'?" for a misspelt name, or nothing when no known name is close.
 
     >>> did_you_mean("hiden_size", ["hidden_size", "dropout"])
     " Did you mean 'hidden_size'?"
     """
-    close = get_close_matches(str(name), list(known), n=1)
+    text = name if isinstance(name, str) else shown(name)
+    close = get_close_matches(text, list(known), n=1)
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
@@ -172,11 +190,22 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:
     Unknown model 'lsmt'. Did you mean 'lstm'? Known: gru, lstm.
     """
     known = sorted(known)
-    return SettingError(f"Unknown {kind} {name!r}.{did_you_mean(name, known)} Known: {', '.join(known)}.")
+    return SettingError(
+        f"Unknown {kind} {shown(name)}.{did_you_mean(name, known)} Known: {', '.join(known)}."
+    )
+
+
+def require_known(kind: str, name: object, known: Collection[str]) -> None:
+    """Raise the error about a misspelt name unless the name is known.
+
+    >>> require_known("metric", "mae", {"mae": 1, "mse": 2})
+    """
+    if not isinstance(name, str) or name not in known:
+        raise unknown_name(kind, name, known)
 
 
 def require_whole(**settings: tuple[object, int]) -> None:
-    """Raise one SettingError for every (value, minimum) that is no whole number, or too small.
+    """Raise one SettingError for every (value, minimum) that is no whole number, too small or absurdly large.
 
     >>> require_whole(horizon=(24, 1), gap=(0, 0))
     >>> require_whole(horizon=(0, 1), gap=(1.5, 0))  # doctest: +ELLIPSIS
@@ -184,9 +213,34 @@ def require_whole(**settings: tuple[object, int]) -> None:
     timeseries.errors.SettingError: horizon must be a whole number >= 1, got 0; gap must be ... 1.5.
     """
     problems = [
-        f"{name} must be a whole number >= {minimum}, got {value!r}"
+        f"{name} must be a whole number >= {minimum}, got {shown(value)}"
         for name, (value, minimum) in settings.items()
-        if isinstance(value, bool) or not isinstance(value, Integral) or value < minimum
+        if isinstance(value, bool)
+        or not isinstance(value, Integral)
+        or not minimum <= int(value) <= LARGEST_WHOLE
     ]
     if problems:
         raise SettingError("; ".join(problems) + ".")
+
+
+def require_switch(**switches: object) -> None:
+    """Raise a SettingError for the first switch that is neither on nor off; numbers are, as everywhere.
+
+    >>> require_switch(verbose=True, refit=0)
+    """
+    for name, value in switches.items():
+        if not isinstance(value, Integral) and type(value).__name__ not in ("bool", "bool_"):  # numpy's names
+            raise SettingError(f"{name} must be True or False, got {shown(value)}.")
+
+
+def require_path(path: object) -> None:
+    """Raise a SettingError for what cannot be the path of a file, such as None.
+
+    >>> require_path("demand.model")
+    """
+    try:
+        if isinstance(path, (str, os.PathLike)) and b"\0" not in os.fsencode(path):
+            return
+    except UnicodeEncodeError:  # half a surrogate pair, which no file system takes
+        pass
+    raise SettingError(f"A path of a file is text or a Path without NUL, got {shown(path)}.")

@@ -1,7 +1,7 @@
 """What fitting a panel leaves behind: everything that a forecast needs."""
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, cast
@@ -15,12 +15,15 @@ from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import DataError, SettingError, require_switch, shown
 from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
 from timeseries.tables.layout import plain
 from timeseries.windows import Ints
+
+LARGEST = np.finfo(np.float64).max
+FAR = 20.0  # standard deviations from what was fitted, beyond which a value deserves a warning
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,10 +41,13 @@ class Answers:
 
     def check(self) -> None:
         """Refuse bounds that are no numbers, or that nothing lies between."""
-        bounds: dict[str, object] = {"lower": self.lower, "upper": self.upper}
+        bounds: dict[str, Any] = {"lower": self.lower, "upper": self.upper}
         for name, bound in bounds.items():
-            if bound is not None and not isinstance(bound, Real):
-                raise SettingError(f"{name} must be a number in the user's units, or None, got {bound!r}.")
+            if bound is not None and not (isinstance(bound, Real) and _within(bound)):
+                raise SettingError(
+                    f"{name} must be a number in the user's units, or None, got {shown(bound)}."
+                )
+        require_switch(integer=self.integer)
         restrict(np.zeros(1), None, lower=self.lower, upper=self.upper, integer=self.integer)
 
 
@@ -90,6 +96,29 @@ class FittedForecaster:
                 stacklevel=3,
             )
 
+    def warn_if_far(self, panel: Panel) -> None:
+        """Say so when a column lies far from what was fitted: another unit, or another world."""
+        place = {name: i for i, name in enumerate(self.tail.ids)}
+        fitted = np.array([place.get(name, -1) for name in panel.ids])  # (S,) -1: never seen, scaled anew
+        recent = panel.tail(self.model.sequence_length).only(fitted >= 0)
+        series = fitted[fitted >= 0]  # (S',)
+        names = [*panel.targets, *panel.past]
+        found = _far(recent.values, np.repeat(series, recent.lengths), self.scaling.values, names)
+        if self.scaling.known is not None:
+            rows = np.repeat(series, np.diff(recent.known_offsets))  # (M,)
+            found += _far(recent.known, rows, self.scaling.known, panel.future)
+        if not found:
+            return
+        s, column, value, distance = found[0]
+        name = self.tail.ids[s]
+        more = f" ({len(found)} such values in all)" if len(found) > 1 else ""
+        warnings.warn(
+            f"Column {column!r} of series {name!r} holds {value:g}, {distance:.3g} standard deviations off the "
+            f"rows that the model was fitted to{more}. Check its unit and what it holds, or fit again; trust "
+            "this forecast less.",
+            stacklevel=3,
+        )
+
     def forecast(self, panel: Panel, origins: Origins) -> Floats:
         """Forecast from the given origins of a panel, each from the rows up to it alone.
 
@@ -129,6 +158,26 @@ class FittedForecaster:
             for mine, theirs in zip(own, self.scaling, strict=True)
         ]
         return Scaling(cast("Affine", merged[0]), merged[1])
+
+
+def _within(bound: Any) -> bool:
+    """Tell whether a number of any size is one that float64 can hold."""
+    return bool(-LARGEST <= bound <= LARGEST)
+
+
+def _far(
+    values: Floats, series: Ints, fitted: Affine, names: Sequence[str]
+) -> list[tuple[int, str, float, float]]:
+    """Return series, column, value and distance of what lies far from what was fitted.
+
+    ``values`` are (N, C), ``series`` (N,) says which row of the affine they belong to.
+    """
+    with np.errstate(over="ignore"):  # a distance beyond the largest float is far, too
+        distance = np.abs(values - fitted.center[series]) / fitted.scale[series]  # (N, C), NaN unobserved
+    return [
+        (int(series[row]), names[column], float(values[row, column]), float(distance[row, column]))
+        for row, column in np.argwhere(distance > FAR).tolist()
+    ]
 
 
 def _never_moved(panel: Panel, scale: Affine, origins: Origins, context: int) -> npt.NDArray[np.bool_]:

@@ -1,8 +1,10 @@
 """Tables in, forecasts out: fit, predict, update, evaluate, backtest, save, load."""
 
+import copy
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from itertools import pairwise
 from os import PathLike
 from typing import Any, Self
 
@@ -19,7 +21,16 @@ from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.progress import progress_line
 from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
-from timeseries.errors import DataError, NotFittedError, SettingError, require_whole, unknown_name
+from timeseries.errors import (
+    DataError,
+    NotFittedError,
+    SettingError,
+    require_path,
+    require_switch,
+    require_whole,
+    shown,
+    unknown_name,
+)
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
 from timeseries.panel import Panel, TableLayout
@@ -30,6 +41,7 @@ from timeseries.storage import pack, unpack
 Table = Any  # a frame of any library, an array, a path or an open file
 COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
 WIDEST = 0.9999  # share that an interval can be asked to cover
+OWN_SETTINGS = ("horizon", "context_length", "coverage", "lower", "upper", "integer")
 WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  # the forecaster sets these
 
 
@@ -87,7 +99,12 @@ class Forecaster:
         given = {name: value for name, value in settings.items() if name not in columns}
         self.estimator, self._patch_of_season = _estimator(model, given)
         levels = wanted_levels(coverage, self.estimator.quantiles)
-        if self.estimator.loss == "pinball" and self.estimator.quantiles is None:
+        _refuse_levels_alike(_floats(self.estimator.quantiles) if levels is None else levels)
+        if (
+            isinstance(self.estimator.loss, str)
+            and self.estimator.loss == "pinball"
+            and self.estimator.quantiles is None
+        ):
             self.estimator.set_params(quantiles=levels)
         self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
         self.answers.check()
@@ -143,6 +160,7 @@ class Forecaster:
         KeyboardInterrupt
             After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
+        require_switch(keep_validation=keep_validation)
         panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)
         reporter = progress_line() if verbose else None
@@ -190,6 +208,7 @@ class Forecaster:
         DataFrame
             In the layout of the question; quantiles as further columns, ``y_q0.1`` for level 0.1 of y.
         """
+        require_switch(verbose=verbose)
         fitted = self._fitted
         layout = fitted.layout
         if df is None and not len(fitted.tail.values):
@@ -199,6 +218,7 @@ class Forecaster:
         else:
             table = fitted.tail.to_frame() if df is None else df
             panel = read_panel(table, layout, future, verbose=verbose)
+            fitted.warn_if_far(panel)
         fitted.warn_if_short(panel)
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
@@ -231,10 +251,11 @@ class Forecaster:
             After Ctrl-C during fine-tuning; nothing is changed then either.
         """
         fitted = self._fitted
+        require_whole(fine_tune=(fine_tune, 0))
         panel = read_panel(df, fitted.layout, verbose=verbose)
         refuse_unfit(fitted, panel)
         joined = continued(fitted, panel)
-        self.fitted_ = fine_tune_model(fitted, joined, fine_tune)
+        self.fitted_ = fine_tune_model(fitted, joined, int(fine_tune))
         return self
 
     def evaluate(self, df: Table, *, step: int | None = None, verbose: bool = False) -> backtesting.Backtest:
@@ -318,6 +339,7 @@ class Forecaster:
                 answers=self.answers,
             )
 
+        require_switch(refit=refit, keep_validation=keep_validation)
         require_whole(horizon=(self.horizon, 1), windows=(windows, 1), gap=(gap, 0))
         every = self.horizon if step is None else step
         require_whole(step=(every, 1))
@@ -343,6 +365,8 @@ class Forecaster:
             Keep the last ``context_length`` rows of every series in the file, so that the loaded forecaster
             can ``predict()`` at once. Without them it needs ``predict(df)``, and the file holds no data.
         """
+        require_path(path)
+        require_switch(history=history)
         artifact.write(path, pack(self._fitted, history=history))
 
     def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
@@ -382,7 +406,7 @@ class Forecaster:
         if context is None:
             longest = int(panel.lengths.max())
             context = max(1, min(2 * max(self.horizon, season), longest // 2))
-        model: WindowRegressor = clone(self.estimator)
+        model = copy.copy(self.estimator)
         model.set_params(sequence_length=context, horizon=self.horizon)
         model.check_settings()
         if self._patch_of_season:
@@ -413,27 +437,45 @@ def wanted_levels(
     >>> wanted_levels(None, None)
     (0.025, 0.1, 0.5, 0.9, 0.975)
     """
-    own = quantiles if isinstance(quantiles, (tuple, list)) else ()
-    given = [level for level in own if isinstance(level, float)]  # what else is, the model refuses at fit
-    if coverage is None:
-        coverage = COVERAGE if quantiles is None else ()
-    elif isinstance(coverage, (tuple, list, np.ndarray)) and not len(coverage):
-        return None
-    shares: list[Any] = list(coverage) if isinstance(coverage, (tuple, list, np.ndarray)) else [coverage]
+    given: Any = coverage
+    if given is None:
+        shares: list[Any] = list(COVERAGE if quantiles is None else ())
+    else:
+        several = isinstance(given, (tuple, list, np.ndarray)) and getattr(given, "ndim", 1) > 0
+        shares = list(given) if several else [given]
+        if not shares:
+            return None
     wrong = [share for share in shares if not (isinstance(share, float) and 0 < share <= WIDEST)]
     if wrong:
         raise SettingError(
             f"coverage must hold shares between 0 and 1, at most {WIDEST}, such as (0.8, 0.95), "
-            f"got {wrong[0]!r}."
+            f"got {shown(wrong[0])}."
         )
     ends = {round(end, 10) for share in shares for end in ((1 - share) / 2, (1 + share) / 2)}
-    return tuple(sorted(ends | {0.5, *given}))
+    return tuple(sorted(ends | {0.5, *_floats(quantiles)}))
+
+
+def _floats(quantiles: object) -> tuple[float, ...]:
+    """Return the levels among what was given as quantiles; what else is there, the model refuses at fit."""
+    several = quantiles if isinstance(quantiles, (tuple, list)) else ()
+    return tuple(level for level in several if isinstance(level, float))
+
+
+def _refuse_levels_alike(levels: Sequence[float]) -> None:
+    """Refuse levels that the columns of the answer would show as one."""
+    for low, high in pairwise(levels):
+        if f"{low:g}" == f"{high:g}":
+            raise SettingError(
+                f"The levels {low!r} and {high!r} would share the column of the {low:g} quantile: they agree "
+                "to six digits. Ask for one of them in coverage and quantiles."
+            )
 
 
 def read_panel(
     table: Table, layout: TableLayout, future: Table | None = None, *, verbose: bool = False
 ) -> Panel:
     """Read a frame or a CSV file; say on request what was found in it and done to it."""
+    require_switch(verbose=verbose)
     is_file = isinstance(table, (str, PathLike)) or hasattr(table, "read")
     panel = (Panel.from_file if is_file else Panel.from_frame)(table, layout, future=future)
     if verbose:
@@ -458,15 +500,15 @@ def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, b
     else:
         raise SettingError(
             f"model must be a name such as 'lstm', an estimator such as LSTMModel(), or a class that makes a "
-            f"network, got {model!r}. Names: {', '.join(NAMES)}."
+            f"network, got {shown(model)}. Names: {', '.join(NAMES)}."
         )
     known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
     for name in settings:
         if name not in known:
             layout = [f.name for f in fields(TableLayout)]
-            raise unknown_name("Forecaster setting", name, [*known, *layout, "horizon", "context_length"])
+            raise unknown_name("Forecaster setting", name, [*OWN_SETTINGS, *known, *layout])
     chosen = recipe.settings | settings
-    of_season = chosen.get("patch_length") == OF_SEASON
+    of_season = isinstance(patch := chosen.get("patch_length"), str) and patch == OF_SEASON
     if of_season:
         chosen = {name: value for name, value in chosen.items() if name != "patch_length"}
     if isinstance(model, WindowRegressor):

@@ -1,6 +1,8 @@
 """Put every column on one scale, and bring forecasts back to the original units."""
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from numbers import Integral, Real
 from typing import Any, Self
 
 import numpy as np
@@ -9,7 +11,7 @@ from sklearn.base import BaseEstimator, OneToOneFeatureMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_array, validate_data
 
-from timeseries.errors import DataError, NotFittedError, unknown_name
+from timeseries.errors import DataError, NotFittedError, SettingError, shown, unknown_name
 from timeseries.settings import Settings, setting, settings_class
 
 Floats = NDArray[np.float64]
@@ -138,6 +140,12 @@ STRATEGIES: dict[str, Callable[[Floats, tuple[float, float]], tuple[Floats, Floa
 """Name of a strategy -> function from rows (N, F) and the range of minmax to center and scale, (F,) each."""
 
 
+def _rises(span: Sequence[Any]) -> bool:
+    """Tell whether something is two finite numbers, the smaller first."""
+    numbers = len(span) == 2 and all(isinstance(end, Real) for end in span)
+    return numbers and bool(-np.inf < span[0] < span[1] < np.inf)
+
+
 def _observed(statistic: Callable[[Floats], Any], rows: Floats) -> Floats:
     """Apply a statistic to the observed values of each column, (F,); 0 where there is none."""
     columns = [column[~np.isnan(column)] for column in rows.T]
@@ -152,6 +160,21 @@ def _positive(half: Floats, rows: Floats) -> Floats:
 
 class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
     """What both this library and scikit-learn promise to raise before fit()."""
+
+
+class _NoNumbersError(DataError, TypeError):
+    """What both this library and scikit-learn promise to raise for cells that are no numbers."""
+
+
+@contextmanager
+def as_data_error() -> Iterator[None]:
+    """Raise what scikit-learn and numpy say of an array as an error of ours, in their words."""
+    try:
+        yield
+    except TypeError as error:
+        raise _NoNumbersError(str(error)) from error
+    except (ValueError, OverflowError, RecursionError) as error:
+        raise DataError(str(error)) from error
 
 
 @settings_class
@@ -208,8 +231,8 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """Yield one sentence per setting that makes no sense."""
         found = list(super().problems())
         yield from found
-        if not found and not (len(self.range) == 2 and -np.inf < self.range[0] < self.range[1] < np.inf):
-            yield f"range must be two numbers, the smaller first, got {self.range!r}"
+        if not found and not _rises(self.range):
+            yield f"range must be two numbers, the smaller first, got {shown(self.range)}"
 
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Learn one center and one scale per column.
@@ -307,10 +330,8 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
 
     def _table(self, X: Any, *, reset: bool) -> Floats:
         """Return X as (N, F), after scikit-learn has learned its columns (``reset``) or compared them."""
-        try:
+        with as_data_error():
             rows = validate_data(self, X, reset=reset, dtype=np.float64, ensure_all_finite=False)
-        except ValueError as error:
-            raise DataError(str(error)) from error
         return self._finite(rows)
 
     def _forward(self, rows: Floats) -> Floats:
@@ -334,14 +355,17 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """Return the positions of some columns of ``fit``."""
         names = list(getattr(self, "feature_names_in_", []))
         known = {name: at for at, name in enumerate(names)} | {at: at for at in range(self.n_features_in_)}
+        several = isinstance(columns, (Sequence, np.ndarray)) and getattr(columns, "ndim", 1) == 1
+        if isinstance(columns, str) or not several:
+            raise SettingError(f"columns must be a list of names or positions, got {shown(columns)}.")
         for column in columns:
-            if column not in known:
+            if not isinstance(column, (str, Integral)) or column not in known:
                 raise unknown_name("column", column, map(str, names or known))
         return np.array([known[column] for column in columns], dtype=np.int64)
 
     def _array(self, X: Any, width: int) -> Floats:
         """Return X as (..., ``width``)."""
-        try:
+        with as_data_error():
             array = check_array(
                 X,
                 dtype=np.float64,
@@ -350,8 +374,6 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
                 allow_nd=True,
                 ensure_min_samples=0,
             )
-        except ValueError as error:
-            raise DataError(str(error)) from error
         if array.ndim == 0 or array.shape[-1] != width:
             raise DataError(
                 f"DataNormalizer was fitted on {self.n_features_in_} columns, so it expects shape "

@@ -27,7 +27,7 @@ from timeseries.tables.alignment import Timeline, continue_timeline, numbered_wi
 from timeseries.tables.cells import joined, ordered_numbers, read_cells, refuse_absent
 from timeseries.tables.files import read_file
 from timeseries.tables.frames import Source, as_source, like
-from timeseries.tables.layout import Table, TableLayout
+from timeseries.tables.layout import Table, TableLayout, require_layout
 from timeseries.tables.regularity import count_steps, fill_gaps, find_frequency
 from timeseries.tables.remarks import remarks
 from timeseries.tables.roles import read_future_table, read_table
@@ -140,6 +140,7 @@ class Panel:
         >>> panel.ids, panel.offsets.tolist(), panel.time.tolist()
         (('a', 'b'), [0, 2, 3], [1, 2, 5])
         """
+        require_layout(layout)
         return _panel(as_source(frame, layout), layout, future)
 
     @classmethod
@@ -176,6 +177,7 @@ class Panel:
         >>> Panel.from_file(BytesIO(b"ds;y\n1;2,5\n2;3,5\n")).values[:, 0].tolist()
         [2.5, 3.5]
         """
+        require_layout(layout)
         return _panel(read_file(file, layout), layout, future)
 
     @property

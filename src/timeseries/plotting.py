@@ -10,8 +10,10 @@ import numpy as np
 import pandas as pd
 
 from timeseries.backtesting import REFERENCE, Backtest, Floats
-from timeseries.errors import DataError, MissingExtraError, SettingError
+from timeseries.errors import DataError, MissingExtraError, SettingError, require_path, shown
 from timeseries.panel import TableLayout
+from timeseries.tables.frames import as_source
+from timeseries.tables.layout import require_layout
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -60,7 +62,7 @@ def plot_forecast(
     Raises
     ------
     DataError
-        When there is no such series in both tables.
+        When there is no such series in both tables, or a table is none.
     MissingExtraError
         When matplotlib is not installed.
 
@@ -72,9 +74,11 @@ def plot_forecast(
     >>> plot_forecast(table, answer).axes[0].get_title("left")
     'y'
     """
-    layout = layout or TableLayout()
+    layout = TableLayout() if layout is None else layout
+    require_layout(layout)
     past, ahead = _lines(history, layout), _lines(forecast, layout)
     later = {} if truth is None else _lines(truth, layout)
+    _require_one_time({"history": past, "forecast": ahead, "truth": later})
     known = [name for name in ahead if name in past]
     names = _chosen(series, known)
     figure, panels = _panels(names, len(known))
@@ -111,8 +115,9 @@ def plot_backtest(result: Backtest, *, series: str | None = None) -> "Figure":
     Raises
     ------
     DataError
-        When there is no such series.
+        When there is no such series, or the result is none of a backtest.
     """
+    _require_backtest(result)
     found = _contenders(result)
     names = _chosen(series, list(found))
     figure, panels = _panels(names, len(found))
@@ -147,6 +152,7 @@ def plot_error_by_step(result: Backtest, *, metric: str = "mae") -> "Figure":
     -------
     Figure
     """
+    _require_backtest(result)
     table = result.by_step(metric)
     figure, (axes,) = _panels(["error by step"], 1)
     marker = "o" if len(table) <= 30 else ""
@@ -189,6 +195,8 @@ def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
     >>> [line.get_label() for line in plot_losses([record]).axes[0].lines]
     ['training', 'validation', 'best: epoch 1, 0.6']
     """
+    if not isinstance(history, Sequence) or not all(isinstance(record, dict) for record in history):
+        raise DataError(f"plot_losses draws train_history, a list of records, got {shown(history)}.")
     if not history:
         raise DataError("There is no loss to draw: the history holds no epoch.")
     figure, (axes,) = _panels(["loss by epoch"], 1)
@@ -212,6 +220,7 @@ def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
 
 def check_picture(path: str | PathLike[str]) -> None:
     """Refuse a picture that could not be written: its suffix is no picture's, or matplotlib is absent."""
+    require_path(path)
     if Path(path).suffix.lower() not in PICTURES:
         raise SettingError(f"A picture is written as .png or .svg, but {Path(path).name!r} ends otherwise.")
     try:
@@ -223,6 +232,10 @@ def check_picture(path: str | PathLike[str]) -> None:
 def save_picture(figure: "Figure", path: str | PathLike[str]) -> None:
     """Write a figure as PNG or SVG, by the suffix of the path; no display is needed."""
     check_picture(path)
+    if not hasattr(figure, "savefig"):
+        raise SettingError(
+            f"save_picture writes the figure that a plot_ function returned, got {shown(figure)}."
+        )
     figure.savefig(path, dpi=150)
 
 
@@ -297,9 +310,17 @@ def _chosen(series: str | None, known: list[str]) -> list[str]:
     """Return the series to draw."""
     if known and series is None:
         return known[:SHOWN_SERIES]
-    if series not in known:
-        raise DataError(f"There is no series {series!r} to draw. There are: {', '.join(known[:20])}.")
+    if not isinstance(series, str) or series not in known:
+        raise DataError(f"There is no series {shown(series)} to draw. There are: {', '.join(known[:20])}.")
     return [str(series)]
+
+
+def _require_backtest(result: object) -> None:
+    """Refuse what is no result of a backtest or an evaluation."""
+    if not isinstance(result, Backtest):
+        raise DataError(
+            f"What is drawn must be the Backtest that backtest() or evaluate() returned, got {shown(result)}."
+        )
 
 
 def _contenders(result: Backtest) -> dict[str, tuple[list[int], int]]:
@@ -336,11 +357,14 @@ def _answers(result: Backtest, pair: int, target: int) -> "tuple[pd.Series[float
 
 def _lines(table: pd.DataFrame, layout: TableLayout) -> dict[str, pd.Series]:
     """Return one line per series, target or quantile of a table, over its stamps."""
+    table = as_source(table, layout, "table to draw").frame
+    if not len(table):
+        raise DataError("The table to draw has no rows. Give it at least one.")
     if layout.time not in table.columns:
         named = layout.time in table.index.names
         table = table.reset_index() if named else table.reset_index(names=layout.time)
     if not pd.api.types.is_numeric_dtype(table[layout.time]):
-        table = table.assign(**{layout.time: pd.to_datetime(table[layout.time])})
+        table = table.assign(**{layout.time: _stamps(table[layout.time])})
     table = table.set_index(layout.time).sort_index()
     if layout.id not in table.columns:
         return {str(name): line for name, line in table.items() if pd.api.types.is_numeric_dtype(line)}
@@ -350,6 +374,26 @@ def _lines(table: pd.DataFrame, layout: TableLayout) -> dict[str, pd.Series]:
         for column in rows.columns.drop(layout.id):
             lines[f"{series}{str(column).removeprefix(target)}"] = rows[column]
     return lines
+
+
+def _stamps(column: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Read a column of stamps."""
+    try:
+        return pd.to_datetime(column)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"Column {column.name!r} of the table to draw holds no stamps: {error}.") from error
+
+
+def _require_one_time(tables: dict[str, dict[str, pd.Series]]) -> None:
+    """Refuse tables of which some have dates and others numbers as time."""
+    kinds = {
+        name: "dates" if isinstance(line.index, pd.DatetimeIndex) else "numbers"
+        for name, lines in tables.items()
+        for line in lines.values()
+    }
+    if len(set(kinds.values())) > 1:
+        told = ", ".join(f"{name} has {kind}" for name, kind in kinds.items())
+        raise DataError(f"One picture needs one kind of stamps, but these differ: {told}.")
 
 
 def _levels(lines: dict[str, pd.Series], series: str) -> list[float]:

@@ -1,13 +1,15 @@
 """Settings: declared once, with their sentence and their bounds; checked together; unpacked from a config."""
 
 import inspect
-import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import InitVar, dataclass, field, fields
 from numbers import Integral, Real
 from typing import Any, NamedTuple, Self, TypeVar, dataclass_transform
 
-from timeseries.errors import SettingError, unknown_name
+import numpy as np
+
+from timeseries.errors import LARGEST_WHOLE, SettingError, shown, unknown_name
 
 Class = TypeVar("Class", bound=type)
 TINY = 1e-12  # the smallest positive number that makes sense for a rate or a norm
@@ -34,6 +36,7 @@ class Rule(NamedTuple):
 
     def problem(self, name: str, value: object) -> str | None:
         """Say what is wrong with ``value``, or None."""
+        value = _own_number(value)
         if value is None and self.optional:
             return None
         if self.several and isinstance(value, (tuple, list)) and value:
@@ -41,7 +44,7 @@ class Rule(NamedTuple):
             return next(filter(None, (each.problem(f"every {name}", part) for part in value)), None)
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
-            return f"{name} must be {EXPECTED[self.kind]}, got {value!r}"
+            return f"{name} must be {EXPECTED[self.kind]}, got {shown(value)}"
         if self.choices and value not in self.choices:
             return str(unknown_name(name, value, self.choices)).rstrip(".")
         if self.kind in (Integral, Real):
@@ -49,11 +52,13 @@ class Rule(NamedTuple):
         return None
 
     def _out_of_range(self, name: str, value: float) -> str | None:
-        low, high = self.low, self.high
-        if math.isfinite(value) and (low is None or value >= low) and (high is None or value <= high):
+        largest = LARGEST_WHOLE if self.kind is Integral else sys.float_info.max
+        low = -largest if self.low is None else self.low
+        high = largest if self.high is None else self.high
+        if low <= value <= high:
             return None
-        bounds = f"between {low:g} and {high:g}" if high is not None else f"at least {low:g}"
-        return f"{name} must be {bounds}, got {value!r}"
+        bounds = f"at least {low:g}" if self.high is None else f"between {low:g} and {high:g}"
+        return f"{name} must be {bounds}, got {shown(value)}"
 
 
 def setting(
@@ -116,22 +121,31 @@ class Settings:
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         if hasattr(self, "unusable_config"):
-            yield f"config must be a dictionary of settings, got {self.unusable_config!r}"
+            yield f"config must be a dictionary of settings, got {shown(self.unusable_config)}"
         for f in fields(self):
             problem = f.metadata["rule"].problem(f.name, getattr(self, f.name))
             if problem:
                 yield problem
 
     def check_settings(self) -> None:
-        """Raise one SettingError that lists every problem, or return."""
+        """Raise one SettingError that lists every problem, or return; numpy's numbers become Python's."""
         problems = list(self.problems())
         if problems:
             raise SettingError(f"{type(self).__name__}: {'; '.join(problems)}.")
+        for name, value in self.settings().items():
+            setattr(self, name, _own_number(value))  # torch and model files take no others
 
 
 def setting_names(cls: type[Settings]) -> list[str]:
     """Return the names of all settings of a class, in the order of declaration."""
     return [f.name for f in fields(cls)]
+
+
+def _own_number(value: Any) -> Any:
+    """Return a setting with Python's numbers in place of numpy's."""
+    if isinstance(value, (tuple, list)) and any(isinstance(part, np.generic) for part in value):
+        return type(value)(map(_own_number, value))
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _named(config: Any) -> Mapping[str, Any]:

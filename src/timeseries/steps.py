@@ -11,7 +11,7 @@ from typing import Protocol
 
 import numpy as np
 
-from timeseries.errors import SettingError, did_you_mean
+from timeseries.errors import LARGEST_WHOLE, SettingError, did_you_mean, shown
 
 STAMP = np.dtype("datetime64[us]")
 """The type of every stamp that is a date; integer time is int64."""
@@ -163,28 +163,30 @@ def weekday(time: np.ndarray) -> np.ndarray:
 
 def _split(freq: str) -> tuple[int, str, str | None]:
     """Take an alias apart into multiple, current unit and anchor: 2W-mon -> (2, "W", "MON")."""
-    match = re.fullmatch(r"\s*(\d*)\s*([A-Za-z]+)(?:-([A-Za-z]{3}))?\s*", freq)
+    match = re.fullmatch(r"\s*(\d{0,18})\s*([A-Za-z]+)(?:-([A-Za-z]{3}))?\s*", freq)
     if match is None:
-        raise SettingError(f"Cannot read the frequency {freq!r}. Write it like 'h', '15min', 'D', 'MS' or 1.")
+        raise SettingError(
+            f"Cannot read the frequency {shown(freq)}. Write it like 'h', '15min', 'D', 'MS' or 1."
+        )
     multiple, unit, anchor = match.groups()
     return int(multiple or 1), _OLD.get(unit, unit), anchor.upper() if anchor else None
 
 
 def canonical(freq: object) -> str | int:
     """Give a frequency its one spelling, or refuse it."""
-    if isinstance(freq, str) and freq.strip().isdecimal():
+    if isinstance(freq, str) and re.fullmatch(r"\s*\d{1,18}\s*", freq):
         freq = int(freq)
     if isinstance(freq, (int, np.integer)) and not isinstance(freq, bool):
-        if freq < 1:
-            raise SettingError(f"An integer frequency must be at least 1, got {freq}.")
+        if not 1 <= freq <= LARGEST_WHOLE:
+            raise SettingError(f"An integer frequency must be at least 1, got {shown(freq)}.")
         return int(freq)
     if not isinstance(freq, str):
-        raise SettingError(f"A frequency is text such as 'h' or 'MS', or an integer; got {freq!r}.")
+        raise SettingError(f"A frequency is text such as 'h' or 'MS', or an integer; got {shown(freq)}.")
     multiple, unit, anchor = _split(freq)
     if unit not in _KNOWN:
-        raise SettingError(f"Unknown frequency {freq!r}.{_meant(unit)} Known: {', '.join(_KNOWN)}.")
+        raise SettingError(f"Unknown frequency {shown(freq)}.{_meant(unit)} Known: {', '.join(_KNOWN)}.")
     if not 1 <= multiple < 1_000_000:
-        raise SettingError(f"The multiple in a frequency must be from 1 to 999999, got {freq!r}.")
+        raise SettingError(f"The multiple in a frequency must be from 1 to 999999, got {shown(freq)}.")
     if unit in _FIXED and anchor is None:
         return fixed_alias(multiple * _FIXED[unit])
     return f"{multiple if multiple > 1 else ''}{unit}{_anchor(freq, unit, anchor)}"

@@ -172,7 +172,7 @@ def create_sequences(
     require_whole(sequence_length=(sequence_length, 1), horizon=(horizon, 1))
     try:
         rows = np.array(data, dtype=np.float64)  # a copy: the answers never share memory with the input
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"create_sequences needs numbers of shape (n,) or (n, F): {error}.") from error
     span = sequence_length + horizon
     if rows.ndim not in (1, 2) or len(rows) < span:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Mapping
 from os import PathLike
 from typing import Any
 
+from timeseries.errors import SettingError, require_path, shown
+
 
 class LoadEitherWay:
     """Call ``_load(path, networks)`` on the object, or on a new object of the class, and return it."""
@@ -27,9 +29,14 @@ class LoadEitherWay:
 
             Raises
             ------
+            SettingError
+                When ``path`` is no path.
             ArtifactError
                 When a byte of the file changed, a part is missing, or a network is not supplied.
             """
+            require_path(path)
+            if networks is not None and not isinstance(networks, Mapping):
+                raise SettingError(f"networks must map names to networks, got {shown(networks)}.")
             target = cls.__new__(cls) if instance is None else instance
             return target._load(path, networks or {})
 

@@ -19,7 +19,7 @@ from typing import IO, Any, BinaryIO
 import pandas as pd
 
 from timeseries import memory
-from timeseries.errors import DataError, MissingExtraError
+from timeseries.errors import DataError, MissingExtraError, require_path, shown
 from timeseries.tables.frames import Source
 from timeseries.tables.layout import TableLayout
 from timeseries.tables.roles import duplicate_columns
@@ -126,9 +126,15 @@ def _read(file: str | PathLike[str] | BinaryIO, layout: TableLayout) -> Source:
 def _content(file: str | PathLike[str] | BinaryIO, name: str) -> bytes:
     """Read all bytes, unpacked, unless they are more than this machine can make a table of."""
     if not isinstance(file, (str, PathLike)):
-        content = file.read()
+        content = file.read() if hasattr(file, "read") else None
+        if not isinstance(content, bytes):
+            raise DataError(
+                f"The {name} must be a path, or be opened for reading bytes: open(path, 'rb'), or "
+                f"io.BytesIO(text.encode()); got {shown(file)}."
+            )
         packed = content[:2] == b"\x1f\x8b"
     else:
+        require_path(file)
         path = Path(file)
         _refuse_large(path.stat().st_size, name)
         content = path.read_bytes()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError, SettingError, require_whole, unknown_name
+from timeseries.errors import DataError, SettingError, require_known, require_whole, shown
 from timeseries.frequency import Frequency
 
 SHOWN = 5
@@ -21,6 +21,15 @@ _OPTIONS = {
     "missing": ["error", "mask"],
     "duplicates": ["error", "first", "last", "mean"],
     "bad_series": ["error", "drop"],
+}
+_ONE_COLUMN = ("id", "time")
+_SEVERAL_COLUMNS = ("past", "future", "static")
+_WRITING = {  # settings about text, and what each expects
+    "season_zone": "a time zone such as 'Europe/Berlin'",
+    "date_format": "a format such as '%d/%m/%Y'",
+    "separator": "one character such as ';'",
+    "decimal": "'.' or ','",
+    "encoding": "the name of an encoding such as 'utf-8'",
 }
 
 
@@ -81,15 +90,17 @@ class TableLayout:
     """The encoding of a text file, such as "utf-8" or "cp1252". None: detected."""
 
     def __post_init__(self) -> None:
-        for role in ("past", "future", "static"):
-            object.__setattr__(self, role, _names(getattr(self, role)))
+        for role in _ONE_COLUMN:
+            _require_text(role, getattr(self, role), "the name of a column")
+        for role in _SEVERAL_COLUMNS:
+            names = _checked_names(role, getattr(self, role))
+            object.__setattr__(self, role, names)
         if self.target is not None and not isinstance(self.target, str):
-            object.__setattr__(self, "target", _names(self.target))
+            object.__setattr__(self, "target", _checked_names("target", self.target))
         if self.target == ():
             raise SettingError("target=[] names no column; leave it out to use the default.")
         for option, values in _OPTIONS.items():
-            if getattr(self, option) not in values:
-                raise unknown_name(f"value of {option}", getattr(self, option), values)
+            require_known(f"value of {option}", getattr(self, option), values)
         self._check_writing()
         if self.freq is not None:
             Frequency.parse(self.freq)
@@ -106,10 +117,13 @@ class TableLayout:
 
     def _check_writing(self) -> None:
         """Refuse what no text file can be written with."""
+        for name, example in _WRITING.items():
+            if getattr(self, name) is not None:
+                _require_text(name, getattr(self, name), example)
         if self.decimal not in (None, ".", ","):
-            raise SettingError(f"decimal must be '.' or ',', got {self.decimal!r}.")
+            raise SettingError(f"decimal must be '.' or ',', got {shown(self.decimal)}.")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
-            raise SettingError(f"separator must be one character such as ';', got {self.separator!r}.")
+            raise SettingError(f"separator must be one character such as ';', got {shown(self.separator)}.")
         if self.separator is not None and self.separator == self.decimal:
             raise SettingError(f"separator and decimal are both {self.decimal!r}; they must differ.")
         if self.encoding is not None:
@@ -117,14 +131,15 @@ class TableLayout:
                 "a".encode(self.encoding)
             except (LookupError, ValueError):
                 raise SettingError(
-                    f"Unknown encoding {self.encoding!r}. Known are utf-8, utf-16, latin-1, cp1252 and more."
+                    f"Unknown encoding {shown(self.encoding)}. "
+                    "Known are utf-8, utf-16, latin-1, cp1252 and more."
                 ) from None
             object.__setattr__(self, "encoding", codecs.lookup(self.encoding).name)
 
     def _refuse_second_roles(self) -> None:
         """Refuse a column that is named twice."""
         roles: dict[str, str] = {}
-        for role in ("id", "time", "target", "past", "future", "static"):
+        for role in (*_ONE_COLUMN, "target", *_SEVERAL_COLUMNS):
             for name in _names(getattr(self, role)):
                 if name in roles:
                     raise SettingError(
@@ -213,13 +228,38 @@ class Table:
 def _check_zone(zone: str) -> None:
     """Refuse a time zone that pandas does not know by a name."""
     try:
-        if not isinstance(zone, str):
-            raise TypeError
         pd.DatetimeIndex([]).tz_localize(zone)
-    except (LookupError, TypeError, ValueError):
+    except (LookupError, OSError, TypeError, ValueError):  # a zone is a file, which a name can fail to be
         raise SettingError(
-            f"Unknown time zone season_zone={zone!r}. Zones are named like 'Europe/Berlin' or 'UTC'."
+            f"Unknown time zone season_zone={shown(zone)}. Zones are named like 'Europe/Berlin' or 'UTC'."
         ) from None
+
+
+def require_layout(layout: object) -> None:
+    """Refuse what is given in place of a layout."""
+    if not isinstance(layout, TableLayout):
+        raise SettingError(
+            f"layout must be a TableLayout, got {shown(layout)}. Make one: TableLayout(time=...)."
+        )
+
+
+def _require_text(name: str, value: object, expected: str) -> None:
+    """Refuse a value that is no text."""
+    if not isinstance(value, str):
+        raise SettingError(f"{name} must be {expected}, as text, got {shown(value)}.")
+
+
+def _checked_names(role: str, names: Any) -> tuple[str, ...]:
+    """Take one name, several in a list or the like, or none as a tuple; refuse what names no column."""
+    if names is None or isinstance(names, str):
+        return _names(names)
+    ordered = isinstance(names, (Sequence, pd.Index, np.ndarray)) and getattr(names, "ndim", 1) == 1
+    if not ordered or not all(isinstance(name, str) for name in names):
+        raise SettingError(
+            f"{role} must name columns by text or a list of texts, got {shown(names)}. Columns with other "
+            "names can be renamed: frame.columns = frame.columns.map(str)."
+        )
+    return tuple(names)
 
 
 def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:

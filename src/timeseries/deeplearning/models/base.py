@@ -1,8 +1,7 @@
 """What all array estimators share: rows in, rows out, the scikit-learn way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -30,7 +29,16 @@ from timeseries.deeplearning.packing import pack_network, unpack_network
 from timeseries.deeplearning.progress import progress_line
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import ArtifactError, DataError, SettingError
+from timeseries.errors import (
+    ArtifactError,
+    DataError,
+    SettingError,
+    require_path,
+    require_switch,
+    require_whole,
+    shown,
+)
+from timeseries.normalization import as_data_error
 from timeseries.settings import settings_class
 from timeseries.windows import Ints, index_windows
 
@@ -110,8 +118,9 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             When X or y holds something a network cannot be trained on.
         """
         self.check_settings()
+        require_switch(verbose=verbose)
         number_check = {"dtype": np.float64, "ensure_all_finite": False}
-        with _as_data_error():
+        with as_data_error():
             _refuse_no_numbers("X", X)
             _refuse_no_numbers("y", y)
             rows, y = validate_data(
@@ -163,6 +172,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         array of shape (n,) or (n, D); with ``steps`` above 1 (n, steps) or (n, steps, D)
             The median of a quantile model, else the mean.
         """
+        if steps is not None:
+            require_whole(steps=(steps, 1))
         quantiles = self._quantiles(X)  # (n, H, D, P)
         if steps is not None and not 1 <= steps <= self.sizes_.horizon:
             raise SettingError(
@@ -204,7 +215,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             ``mse``, ``rmse``, ``mae`` and ``r2`` over all rows and targets.
         """
         predicted = self.predict(X)
-        with _as_data_error():
+        with as_data_error():
             _refuse_no_numbers("y", y)
             truth = np.asarray(y, dtype=np.float64)
         if truth.shape != predicted.shape:
@@ -222,6 +233,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model to one file, in our safe format whatever the suffix."""
         check_is_fitted(self)
+        require_path(path)
         manifest: dict[str, Any] = {
             "kind": "estimator",
             "model": self.name,
@@ -289,7 +301,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def _quantiles(self, X: npt.ArrayLike) -> Floats:
         """Forecast from every row of X: (n, H, D, P)."""
         check_is_fitted(self)
-        with _as_data_error():
+        with as_data_error():
             _refuse_no_numbers("X", X)
             rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
         _check_finite("X", rows)
@@ -298,15 +310,6 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         scale = Affine(self.center_[:, table.targets], self.scale_[:, table.targets])
         origins = np.arange(len(rows))
         return forecast(self.network_, gather, scale, np.zeros_like(origins), origins)
-
-
-@contextmanager
-def _as_data_error() -> Iterator[None]:
-    """Raise what scikit-learn and numpy say of an array as an error of ours, in their words."""
-    try:
-        yield
-    except ValueError as error:
-        raise DataError(str(error)) from error
 
 
 def _refuse_no_numbers(what: str, values: Any) -> None:
@@ -344,7 +347,7 @@ def _windows(start: int, stop: int, horizon: int) -> Any:
 def _train_rows(rows: int, validation_split: Any, horizon: int) -> int:
     """Return how many leading rows are trained on; refuse parts without a single window."""
     if not (isinstance(validation_split, (int, float)) and 0 <= validation_split < 1):
-        raise SettingError(f"validation_split must be at least 0 and below 1, got {validation_split!r}.")
+        raise SettingError(f"validation_split must be at least 0 and below 1, got {shown(validation_split)}.")
     validation = round(rows * validation_split)
     if rows - validation < horizon or 0 < validation < horizon:
         raise DataError(

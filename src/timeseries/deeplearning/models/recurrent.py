@@ -33,8 +33,9 @@ class RecurrentRegressor(WindowRegressor):
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
-        yield from super().problems()
-        if self.bidirectional and self.every_position:
+        found = list(super().problems())
+        yield from found
+        if not found and self.bidirectional and self.every_position:
             yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
 
     def build_network(self, sizes: Sizes) -> RecurrentNetwork:
