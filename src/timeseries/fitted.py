@@ -113,9 +113,9 @@ class FittedForecaster:
         name = self.tail.ids[s]
         more = f" ({len(found)} such values in all)" if len(found) > 1 else ""
         warnings.warn(
-            f"Column {column!r} of series {name!r} holds {value:g}, {distance:.3g} standard deviations off the "
-            f"rows that the model was fitted to{more}. Check its unit and what it holds, or fit again; trust "
-            "this forecast less.",
+            f"Column {column!r} of series {name!r} holds {value:g}, {distance:.3g} standard deviations off "
+            f"the rows that the model was fitted to{more}. Check its unit and what it holds, or fit again; "
+            "trust this forecast less.",
             stacklevel=3,
         )
 
