@@ -2,6 +2,8 @@
 
 import inspect
 import pickle
+import re
+from pathlib import Path
 
 import pytest
 
@@ -40,3 +42,25 @@ def test_a_model_file_that_is_not_there_is_refused_in_both_families(tmp_path):
         Forecaster.load(tmp_path / "nowhere")
     assert isinstance(caught.value, errors.ArtifactError)
     assert caught.value.filename == str(tmp_path / "nowhere")
+
+
+def test_the_documented_table_lists_every_exception_with_its_code_exit_code_and_example():
+    document = (Path(__file__).parents[1] / "docs" / "errors.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `(TS-\w+)` \| `(\w+)` \| (\d+) \| .+ \|$", document, flags=re.MULTILINE)
+    assert sorted(rows) == sorted((c.code, c.__name__, str(c.exit_code)) for c in classes())
+    examples = re.findall(r"^### (TS-\w+)$", document, flags=re.MULTILINE)
+    assert sorted(examples) == sorted(c.code for c in classes())
+
+
+def test_the_command_lines_own_codes_are_documented():
+    root = Path(__file__).parents[1]
+    used = re.findall(r"\"(TS-\w+)\"", (root / "src/timeseries/cli/endings.py").read_text(encoding="utf-8"))
+    document = (root / "docs" / "errors.md").read_text(encoding="utf-8")
+    assert [code for code in used if f"`{code}`" not in document] == []
+
+
+@pytest.mark.parametrize("value", [10**5000, "x" * 10**6, [[[]]], object(), "two\nlines"])
+def test_any_value_can_be_written_into_a_message_on_one_line(value):
+    text = errors.shown(value)
+    assert 0 < len(text) < 300
+    assert "\n" not in text

@@ -70,7 +70,7 @@ def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Float
 
     deviation = np.sqrt(variance) / unit
     rounding = 10.0 * np.finfo(np.float64).eps * np.sqrt(count) * peak
-    return mean / unit, np.where(deviation > rounding, deviation, 1.0)
+    return (mean + drift) / unit, np.where(deviation > rounding, deviation, 1.0)
 
 
 def _reduce(operation: np.ufunc, rows: NDArray[Any], offsets: Integers) -> Floats:

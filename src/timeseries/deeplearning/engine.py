@@ -25,7 +25,7 @@ from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
-ROUNDING = 1e-12  # of a level: a mean of equal values differs from them by less
+ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
 

@@ -66,7 +66,8 @@ class Scaling(NamedTuple):
 class Block:
     """One block of columns of all series on the device: value - anchor, and what of it was observed.
 
-    Values too large or too small for float32 are counted in a unit, a power of two: that is exact.
+    Values too large or too small for float32 are counted in a unit, a power of two: that is exact. The unit
+    is that of the ``largest`` (S, C) of each series and column, which is taken from the values when absent.
     """
 
     def __init__(
@@ -76,21 +77,34 @@ class Block:
         margin: int,
         device: torch.device,
         anchor: Floats | None = None,
+        largest: Floats | None = None,
     ) -> None:
+        self.source = values, offsets, margin, device
         observed = np.isfinite(values)  # (N, C)
         lengths = np.diff(offsets)
         anchor = _first_observed(values, observed, offsets) if anchor is None else anchor  # (S, C)
-        largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
-        largest = np.maximum(largest, np.abs(anchor))  # (S, C)
+        if largest is None:
+            largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
+            largest = np.maximum(largest, np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
         beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
         self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
         self.anchor = anchor / self.unit  # (S, C)
-        change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
-        change = np.where(observed, change, 0.0)  # (N, C)
-        self.rows = _with_margin(change.astype(np.float32), margin, device)  # (margin+N, C)
+        with np.errstate(over="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
+            change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
+            change = np.where(observed, change, 0.0).astype(np.float32)  # (N, C)
+        self.rows = _with_margin(change, margin, device)  # (margin+N, C)
         complete = bool(observed.all())
         self.observed = None if complete else _with_margin(observed, margin, device)  # (margin+N, C)
+
+    def suited_to(self, affine: Affine) -> "Block":
+        """Return this block, or one counted in units of the scale where this one's unit dwarfs it.
+
+        A value of 1e200 after the rows that gave the scale would leave no digit of the others in float32.
+        """
+        if (affine.scale >= self.unit * 2.0**-LARGEST_EXPONENT).all():
+            return self
+        return Block(*self.source, affine.center, affine.scale)
 
 
 class Buffers:
@@ -133,6 +147,7 @@ class _Scaled:
     """A block seen through an affine: scaled = (value - center) / scale, in one multiply-add."""
 
     def __init__(self, block: Block, affine: Affine) -> None:
+        block = block.suited_to(affine)
         scale, center = affine.scale / block.unit, affine.center / block.unit  # (S, C) each
         with np.errstate(all="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
             slope = (1.0 / scale).astype(np.float32)  # (S, C)
