@@ -59,7 +59,11 @@ def test_the_command_lines_own_codes_are_documented():
     assert [code for code in used if f"`{code}`" not in document] == []
 
 
-@pytest.mark.parametrize("value", [10**5000, "x" * 10**6, [[[]]], object(), "two\nlines"])
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, "x" * 10**6, [[[]]], object(), "two\nlines"],
+    ids=["digits", "long", "nested", "object", "lines"],
+)
 def test_any_value_can_be_written_into_a_message_on_one_line(value):
     text = errors.shown(value)
     assert 0 < len(text) < 300

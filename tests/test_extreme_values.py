@@ -98,7 +98,7 @@ def test_rows_that_no_window_shows_do_not_touch_a_forecast(outlier):
 
 
 def test_an_outlier_that_would_judge_the_network_is_refused_with_its_place():
-    """Cut off to what float32 holds, it would decide the epochs and the intervals: a repair without a word."""
+    """Cut off to what float32 holds, it would decide epochs and intervals: a repair without a word."""
     y = np.where(np.arange(ROWS) == ROWS - 9, 1e200, WAVE)
     with pytest.raises(TrainingError, match=r"series 'y' holds a value near row 4\d that is too large"):
         Forecaster("nlinear", **QUICK).fit(table(y), val_size=12)
