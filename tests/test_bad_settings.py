@@ -22,7 +22,7 @@ ROWS = 20
 TABLE = pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=ROWS), "y": np.sin(np.arange(ROWS)) + 2})
 LATER = pd.DataFrame({"ds": pd.date_range("2024-01-21", periods=6), "y": np.sin(np.arange(20, 26)) + 2})
 WHOLE = pd.concat([TABLE, LATER])
-QUICK = {"horizon": 2, "max_steps": 1, "context_length": 4, "coverage": ()}
+QUICK = {"horizon": 2, "epochs": 1, "max_steps": 1, "context_length": 4, "coverage": ()}
 
 
 def nested(levels):
@@ -103,7 +103,7 @@ FORECASTER_SETTINGS = [
     "model",
     *OWN_SETTINGS,
     *[field.name for field in fields(TableLayout)],
-    *[name for name in setting_names(LSTMModel) if name not in ("sequence_length", "epochs")],
+    *[name for name in setting_names(LSTMModel) if name != "sequence_length"],
 ]
 
 
@@ -130,7 +130,7 @@ def column(value):
 @given(st.sampled_from([LSTMModel, NLinearModel, CustomModel]), st.data())
 def test_an_estimator_is_refused_or_predicts(made, data):
     name = data.draw(st.sampled_from(["config", *setting_names(made)]))
-    chosen = {"max_steps": 1, "sequence_length": 3, name: data.draw(ANYTHING)}
+    chosen = {"epochs": 1, "max_steps": 1, "sequence_length": 3, name: data.draw(ANYTHING)}
     X = column(TABLE["y"])
     predicted = attempt(lambda: made(**chosen).fit(X, X[:, 0]).predict(X))
     assert predicted is None or np.isfinite(predicted).all()
@@ -142,6 +142,7 @@ def estimator():
     return NLinearModel(max_steps=1, sequence_length=3).fit(X, X[:, 0])
 
 
+@pytest.mark.filterwarnings("ignore:X has feature names")  # scikit-learn's, which is right
 @many
 @given(ANYTHING, st.data())
 def test_an_estimators_verbs_refuse_or_answer(estimator, tmp_path_factory, value, data):
