@@ -34,6 +34,8 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
         "timeseries.deeplearning.loading",
     ],
     ["timeseries.deeplearning.strict_json", "timeseries.deeplearning.atomic_file"],
+    ["timeseries.deeplearning.artifact_format"],
+    ["timeseries.deeplearning.artifact_file"],
     ["timeseries.datasets", "timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
     ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
     ["timeseries.deeplearning.gather", "timeseries.deeplearning.checkpoint"],
