@@ -9,6 +9,7 @@ TimeSeriesError
 ├── ArtifactError    (also ValueError)           a model file is damaged, incomplete or not ours
 │   └── MissingArtifactError (also FileNotFoundError)  there is no such model file
 ├── MemoryLimitError (also MemoryError)          a job needs more memory than there is
+├── BusyError        (also OSError)              somebody else is writing the file
 ├── DownloadError    (also OSError)              a public data set cannot be fetched
 └── MissingExtraError (also ImportError)         an optional package is not installed
 
@@ -137,6 +138,13 @@ class MemoryLimitError(TimeSeriesError, MemoryError):
 
     exit_code = 5
     code = "TS-R003"
+
+
+class BusyError(TimeSeriesError, OSError):
+    """Somebody else is writing the file; trying again later may do."""
+
+    exit_code = 75
+    code = "TS-R075"
 
 
 class DownloadError(TimeSeriesError, OSError):

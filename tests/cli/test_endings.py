@@ -26,6 +26,7 @@ def test_the_exit_codes_are_these_for_ever(run):
         "TrainingError": (6, "TS-T001"),
         "ArtifactError": (4, "TS-A001"),
         "MissingArtifactError": (2, "TS-C002"),
+        "BusyError": (75, "TS-R075"),
         "DownloadError": (5, "TS-R002"),
         "MemoryLimitError": (5, "TS-R003"),
         "MissingExtraError": (2, "TS-X001"),

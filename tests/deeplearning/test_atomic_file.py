@@ -1,12 +1,18 @@
 """A file is replaced in one step, or left as it was."""
 
 import errno
+import fcntl
 import os
+import signal
 import stat
+import subprocess
+import sys
+import threading
 
 import pytest
 
-from timeseries.deeplearning.atomic_file import publish
+from timeseries.deeplearning.atomic_file import publish, writing
+from timeseries.errors import BusyError
 
 
 def accept(_temporary):
@@ -175,3 +181,158 @@ def test_what_is_no_ordinary_file_is_not_replaced(tmp_path, make):
         publish(tmp_path / "thing", (b"x",), accept)
     assert (tmp_path / "thing").lstat() == before
     assert list(tmp_path.iterdir()) == [tmp_path / "thing"]
+
+
+# ------------------------------------------------------------------------------------------- one writer
+
+HOLD = """
+import sys
+from timeseries.deeplearning.atomic_file import writing
+with writing(sys.argv[1]):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(target):
+    """Another process that holds the file until its standard input ends."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD, target], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()
+
+
+def lock_of(path):
+    return path.with_name(f".{path.name}.lock")
+
+
+def test_a_second_process_is_refused_and_told_who_holds_the_file(target, holder):
+    expected = rf"model' is being written by process {holder.pid} on {os.uname().nodename}, and has one"
+    with pytest.raises(BusyError, match=expected) as refusal:
+        publish(target, (b"new",), accept)
+    assert isinstance(refusal.value, OSError)
+    assert target.read_bytes() == b"old"
+    publish(target.with_name("other"), (b"new",), accept)
+    holder.communicate("")
+    publish(target, (b"new",), accept)
+    assert target.read_bytes() == b"new"
+    assert sorted(file.name for file in target.parent.iterdir()) == ["model", "other"]
+
+
+def test_the_lock_of_a_killed_process_is_taken_over(target, holder):
+    holder.send_signal(signal.SIGKILL)
+    holder.communicate()
+    assert lock_of(target).exists()
+    publish(target, (b"new",), accept)
+    assert target.read_bytes() == b"new"
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_left_over_temporary_files_are_removed_but_never_those_of_a_living_writer(target, holder):
+    leftover = target.with_name(".model.0123456789abcdef.tmp")
+    others = [".model.0123456789abcdeF.tmp", ".model2.0123456789abcdef.tmp", ".model.tmp", "model.tmp"]
+    for name in (leftover.name, *others):
+        target.with_name(name).touch()
+    with pytest.raises(BusyError):
+        publish(target, (b"new",), accept)
+    assert leftover.exists()
+    holder.communicate("")
+    publish(target, (b"new",), accept)
+    assert sorted(file.name for file in target.parent.iterdir()) == sorted(["model", *others])
+
+
+def test_who_holds_a_file_may_publish_it_and_another_thread_may_not(target):
+    refused = []
+
+    def publish_from_another_thread():
+        try:
+            publish(target, (b"other",), accept)
+        except BusyError as refusal:
+            refused.append(str(refusal))
+
+    with writing(target):
+        with writing(target.parent / "." / "model"):
+            publish(target, (b"one",), accept)
+        publish(target, (b"two",), accept)
+        thread = threading.Thread(target=publish_from_another_thread)
+        thread.start()
+        thread.join()
+        assert target.read_bytes() == b"two"
+    assert f"by process {os.getpid()} on" in refused[0]
+    assert list(target.parent.iterdir()) == [target]
+
+
+def test_a_forked_process_neither_holds_the_file_nor_keeps_it_from_others(target):
+    read, write = os.pipe()
+    with writing(target):
+        child = os.fork()
+        if child == 0:  # it must end without running what the tests do at their end
+            try:
+                publish(target, (b"child",), accept)
+            except BusyError:
+                os.write(write, b"refused")
+            signal.pause()
+        assert os.read(read, 100) == b"refused"
+    try:
+        publish(target, (b"new",), accept)  # the child is alive, and has a copy of all that was open
+        assert target.read_bytes() == b"new"
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_a_lock_that_vanishes_while_it_is_taken_is_taken_again(target, monkeypatch):
+    honest, taken = fcntl.flock, []
+
+    def lose_the_first(descriptor, operation):
+        if not taken:
+            lock_of(target).unlink()  # as its holder does at the end
+        taken.append(operation)
+        honest(descriptor, operation)
+
+    monkeypatch.setattr(fcntl, "flock", lose_the_first)
+    with writing(target), lock_of(target).open("rb") as second, pytest.raises(BlockingIOError):
+        honest(second, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert len(taken) == 3  # lost, taken, given back
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_there_are_no_locks_writing_goes_on_and_removes_nothing(target, monkeypatch, code):
+    def fail(*_args):
+        raise OSError(code, os.strerror(code))
+
+    leftover = target.with_name(".model.0123456789abcdef.tmp")
+    leftover.touch()
+    monkeypatch.setattr(fcntl, "flock", fail)
+    publish(target, (b"new",), accept)
+    assert target.read_bytes() == b"new"
+    assert sorted(target.parent.iterdir()) == [leftover, target]
+
+
+def test_a_lock_that_fails_in_another_way_is_a_fault_of_the_system(target, monkeypatch):
+    def fail(*_args):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(fcntl, "flock", fail)
+    with pytest.raises(OSError, match="Input/output error, while saving 3 bytes"):
+        publish(target, (b"new",), accept)
+
+
+def test_a_lock_that_is_a_link_is_not_followed(target):
+    lock_of(target).symlink_to(target)
+    with pytest.raises(OSError, match="while saving 3 bytes"):
+        publish(target, (b"new",), accept)
+    assert target.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("line", [b"", b"rubbish", b"1 \x1b[31m", b"\xff" * 5000])
+def test_a_holder_that_does_not_say_who_it_is_is_another_process(target, line):
+    lock_of(target).write_bytes(line)
+    with lock_of(target).open("rb") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        with pytest.raises(BusyError, match="is being written by another process"):
+            publish(target, (b"new",), accept)

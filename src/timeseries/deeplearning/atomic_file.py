@@ -2,15 +2,41 @@
 
 The new version is written beside the old one under a hidden name, ``.<name>.<16 hex digits>.tmp``, synced,
 verified, and renamed over the old one; then the folder is synced, so that the rename survives a power cut.
+
+There is one writer of a file at a time: it holds a lock on ``.<name>.lock`` beside the file. The system takes
+the lock back when its holder ends, however it ends.
 """
 
 import errno
 import os
+import re
 import secrets
 import stat
-from collections.abc import Callable
-from contextlib import suppress
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from typing import Final, NamedTuple
+
+from timeseries.errors import BusyError
+
+try:
+    import fcntl
+except ImportError:  # a system without these locks
+    fcntl = None  # type: ignore[assignment]
+
+_NO_LOCKS: Final = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP)  # the file system has none
+_MAX_HOLDER_BYTES: Final = 400  # of the line that names the holder of a lock
+
+
+class _Held(NamedTuple):
+    """A lock of this process: which thread took it, and the open file that it is on."""
+
+    thread: int
+    descriptor: int | None  # None where there are no locks
+
+
+_held: dict[Path, _Held] = {}
 
 
 def publish(path: Path, parts: tuple[bytes, ...], verify: Callable[[Path], None]) -> None:
@@ -32,6 +58,8 @@ def publish(path: Path, parts: tuple[bytes, ...], verify: Callable[[Path], None]
     OSError
         If the file cannot be written or ``path`` is no ordinary file. The old version stays and the temporary
         file is removed, unless the message says "after it was saved".
+    BusyError
+        If another process or thread is writing the file.
 
     Examples
     --------
@@ -42,19 +70,148 @@ def publish(path: Path, parts: tuple[bytes, ...], verify: Callable[[Path], None]
     'one two'
     """
     old = _replaceable(path)
+    with ExitStack() as stack:
+        with _naming(path, size=sum(map(len, parts))):
+            stack.enter_context(writing(path))
+            _replace(path, parts, old, verify)
+        _sync_folder(path)
+
+
+@contextmanager
+def writing(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Be the only writer of a file while the block runs; a program may hold it as long as it likes.
+
+    What killed writers of this file left behind is removed first. The thread that holds a file may publish it
+    and may hold it once more; every other thread and process is refused. Where the system or the file system
+    has no locks, the block runs without one.
+
+    Parameters
+    ----------
+    path
+        The file to write; its folder must exist.
+
+    Raises
+    ------
+    BusyError
+        If another process or thread holds the file; it is named.
+    OSError
+        If the lock cannot be made, e.g. in a folder that is read-only.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, writing(f"{folder}/a"):
+    ...     publish(Path(folder, "a"), (b"one",), verify=lambda temporary: None)
+    ...     sorted(file.name for file in Path(folder).iterdir())
+    ['.a.lock', 'a']
+    """
+    path = Path(path)
+    path = path.parent.resolve() / path.name
+    if path in _held and _held[path].thread == threading.get_ident():
+        yield
+        return
+    lock = path.with_name(f".{path.name}.lock")
+    descriptor = None if fcntl is None else _lock(path, lock)
+    _held[path] = _Held(threading.get_ident(), descriptor)
+    try:
+        if descriptor is not None:
+            _remove_leftovers(path)
+        yield
+    finally:
+        _held.pop(path, None)
+        if descriptor is not None:
+            with suppress(OSError):  # before the lock is given up, so that nobody else's file is removed
+                lock.unlink(missing_ok=True)
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _lock(path: Path, lock: Path) -> int | None:
+    """Take the lock of a file and return its descriptor, None where the file system has no locks."""
+    while True:
+        flags = os.O_RDWR | os.O_CREAT | flag("O_NOFOLLOW") | flag("O_CLOEXEC")
+        descriptor = os.open(lock, flags, 0o666)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, lock):
+                os.ftruncate(descriptor, 0)
+                os.pwrite(descriptor, f"{os.getpid()} {os.uname().nodename}".encode()[:_MAX_HOLDER_BYTES], 0)
+                return descriptor
+        except BlockingIOError:
+            holder = _holder(os.pread(descriptor, _MAX_HOLDER_BYTES, 0))
+            os.close(descriptor)
+            raise BusyError(
+                f"{str(path)!r} is being written by {holder}, and has one writer at a time. "
+                "Wait until it is done, or save to another file."
+            ) from None
+        except OSError as error:
+            os.close(descriptor)
+            if error.errno in _NO_LOCKS:
+                lock.unlink(missing_ok=True)
+                return None
+            raise
+        os.close(descriptor)  # its holder has just removed it: the next one is another file
+
+
+def _is_at(descriptor: int, lock: Path) -> bool:
+    """Tell whether an open file is still the one of that name."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), lock.lstat())
+    except FileNotFoundError:
+        return False
+
+
+def _holder(line: bytes) -> str:
+    """Say who wrote a line into a lock; nobody has when it was taken this instant."""
+    found = re.fullmatch(rb"(\d{1,20}) ([\w.-]+)", line)
+    return f"process {found[1].decode()} on {found[2].decode()}" if found else "another process"
+
+
+def _remove_leftovers(path: Path) -> None:
+    """Remove the temporary files of writers of this file that were killed; its lock is held."""
+    temporary = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.tmp")
+    with os.scandir(path.parent) as entries:
+        names = [entry.name for entry in entries if temporary.fullmatch(entry.name)]
+    for name in names:
+        path.with_name(name).unlink(missing_ok=True)
+
+
+def _drop_locks() -> None:
+    """In a forked process, let go of the locks: they are its parent's, and must not outlive it."""
+    for held in _held.values():
+        if held.descriptor is not None:
+            os.close(held.descriptor)
+    _held.clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_drop_locks)
+
+
+@contextmanager
+def _naming(path: Path, size: int) -> Iterator[None]:
+    """Put the file and its size into a fault of the system."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, f"{error.strerror}, while saving {size:,} bytes", str(path)) from error
+
+
+def _replace(
+    path: Path, parts: tuple[bytes, ...], old: os.stat_result | None, verify: Callable[[Path], None]
+) -> None:
+    """Write the new version beside the old one, and put it in its place when it is verified."""
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
     try:
         _write_new(temporary, parts, old)
         verify(temporary)
         temporary.replace(path)
-    except BaseException as error:
+    except BaseException:
         with suppress(OSError):  # what went wrong first is what the caller must hear
             temporary.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno is not None:
-            size = sum(map(len, parts))
-            raise OSError(error.errno, f"{error.strerror}, while saving {size:,} bytes", str(path)) from error
         raise
-    _sync_folder(path)
 
 
 def _replaceable(path: Path) -> os.stat_result | None:
