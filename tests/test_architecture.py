@@ -38,6 +38,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.artifact_file"],
     ["timeseries.datasets", "timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
     ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
+    ["timeseries.deeplearning.inventory"],
     ["timeseries.deeplearning.gather", "timeseries.deeplearning.checkpoint"],
     ["timeseries.deeplearning.networks", "timeseries.deeplearning.loss_record"],
     ["timeseries.deeplearning.trainer"],

@@ -9,6 +9,7 @@ import numpy as np
 
 from timeseries.deeplearning.artifact import Artifact
 from timeseries.deeplearning.gather import Affine, Scaling
+from timeseries.deeplearning.inventory import COLUMN_ROLES, check_inventory, check_numbers
 from timeseries.deeplearning.models import model_class
 from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
 from timeseries.deeplearning.strict_json import plain_json
@@ -17,9 +18,9 @@ from timeseries.errors import ArtifactError, SettingError
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.frequency import Frequency
 from timeseries.intervals import Calibration
-from timeseries.panel import Panel, TableLayout
+from timeseries.panel import Panel, TableLayout, in_zone
+from timeseries.steps import STAMP
 
-COLUMN_ROLES = ("targets", "past", "future", "static_names")  # fields of a panel that name columns
 TAIL_ARRAYS = ("offsets", "values", "known", "known_offsets", "static")  # fields of a panel that hold numbers
 CALIBRATION_ARRAYS = ("levels", "source", "shifts")
 
@@ -71,6 +72,8 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
             "Load it with its own class, such as LSTMModel.load(path)."
         )
     try:
+        check_inventory(manifest, stored.tensors)
+        check_numbers(manifest, stored.tensors)
         made = model_class(manifest["model"])
         model = made(**made.restored_settings(manifest["settings"], networks))
         model.check_settings()
@@ -80,7 +83,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
         ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
-    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OSError) as error:
         raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
     return FittedForecaster(
         model=model,
@@ -119,6 +122,8 @@ def _unpack_affine(arrays: Arrays, name: str) -> Affine | None:
 
 
 def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
+    zone = manifest["zone"]
+    in_zone(np.zeros(0, dtype=STAMP), zone)  # a zone that this machine does not know is refused now
     roles: Any = {name: tuple(manifest["columns"][name]) for name in COLUMN_ROLES}
     numbers: Any = {name: arrays[f"tail.{name}"] for name in TAIL_ARRAYS}
     return Panel(
@@ -129,7 +134,7 @@ def _unpack_tail(manifest: Any, arrays: Arrays, layout: TableLayout) -> Panel:
         shape=manifest["shape"],
         index=tuple(manifest["index"]),
         notes=(),
-        zone=manifest["zone"],
+        zone=zone,
         **roles,
         **numbers,
     )

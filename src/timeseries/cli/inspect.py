@@ -15,8 +15,15 @@ from timeseries.cli.output import output_options, show, wants_json
 def inspect(model: Path) -> None:
     """Say what the model file MODEL holds, after checking that no byte of it has changed."""
     from timeseries.deeplearning.artifact import read_manifest
+    from timeseries.deeplearning.inventory import check_inventory
+    from timeseries.errors import ArtifactError
 
     manifest, entries = read_manifest(model)
+    held = {name: value for name, value in manifest.items() if name != "_artifact"}
+    try:
+        check_inventory(held, {entry.name: entry for entry in entries})
+    except ArtifactError as error:
+        raise ArtifactError(f"{model} lacks a part of a model or holds a wrong one: {error}.") from None
     if wants_json():
         tensors = [{"name": e.name, "dtype": e.dtype, "shape": list(e.shape)} for e in entries]
         show(manifest | {"tensors": tensors})
@@ -24,7 +31,12 @@ def inspect(model: Path) -> None:
     weights = [e.nbytes // 4 for e in entries if e.name.startswith("network.")]
     lines = _described(manifest) | {"weights": f"{sum(weights):,} numbers in {len(weights)} tensors"}
     for name, value in lines.items():
-        click.echo(f"{name:>16}  {value}")
+        click.echo(f"{name:>16}  {_printable(str(value))}")
+
+
+def _printable(text: str) -> str:
+    """Escape what a terminal would obey instead of showing."""
+    return "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in text)
 
 
 def _described(manifest: Any) -> dict[str, object]:

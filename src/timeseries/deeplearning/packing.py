@@ -7,13 +7,15 @@ import numpy.typing as npt
 import torch
 
 from timeseries.deeplearning.engine import Model, build
+from timeseries.deeplearning.inventory import WEIGHTS
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.runtime import available_devices, seeded
+from timeseries.deeplearning.strict_json import shorten
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import ArtifactError
 
 Arrays = dict[str, npt.NDArray[Any]]
-WEIGHTS, PROBE = "network.", "probe."
+PROBE = "probe."
 PROBE_TOLERANCE = 1e-3  # of a scaled forecast: kernels differ between machines, weights must not
 
 
@@ -35,14 +37,14 @@ def unpack_network(model: Model, sizes: Sizes, arrays: Arrays) -> ForecastNetwor
     with torch.device("meta"):
         network = build(model, sizes)
     stored = {name.removeprefix(WEIGHTS): a for name, a in arrays.items() if name.startswith(WEIGHTS)}
-    weights = {name: torch.from_numpy(a.copy()) for name, a in stored.items()}
+    weights = {name: torch.from_numpy(a) for name, a in stored.items()}
     expected = {name: (t.dtype, tuple(t.shape)) for name, t in network.state_dict().items()}
     found = {name: (t.dtype, tuple(t.shape)) for name, t in weights.items()}
     if expected != found:
         differing = sorted(k for k in expected.keys() | found.keys() if expected.get(k) != found.get(k))
         raise ArtifactError(
             "The stored weights do not fit the stored settings: "
-            + ", ".join(f"{k} should be {expected.get(k)}, is {found.get(k)}" for k in differing[:5])
+            + ", ".join(f"{shorten(k)} should be {expected.get(k)}, is {found.get(k)}" for k in differing[:5])
             + "."
         )
     with seeded(0, "cpu"):

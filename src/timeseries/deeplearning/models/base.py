@@ -23,6 +23,7 @@ from timeseries.deeplearning.checkpoint import (
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
@@ -273,6 +274,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 f"but {type(self).__name__}.load reads an estimator {self.name!r}."
             )
         try:
+            check_inventory(manifest, arrays)
+            check_numbers(manifest, arrays)
             self.__init__(**self.restored_settings(manifest["settings"], networks))  # type: ignore[misc]
             self.check_settings()
             self.sizes_ = Sizes(**manifest["sizes"])
@@ -282,8 +285,10 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             self.n_features_in_ = self.sizes_.past
             if manifest["feature_names"]:
                 self.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
-        except (KeyError, TypeError, SettingError) as error:
-            raise ArtifactError(f"{path} lacks a part of a {self.name} model: {error}.") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+            raise ArtifactError(
+                f"{path} lacks a part of a {self.name} model or holds a wrong one: {error}."
+            ) from error
 
     def _check_sizes(self, features: int, targets: int) -> None:
         for name, found in (("input_size", features), ("output_size", targets)):

@@ -1,5 +1,6 @@
 """The decomposing linear forecaster as an estimator."""
 
+from collections.abc import Iterator
 from numbers import Integral
 from typing import ClassVar
 
@@ -25,6 +26,16 @@ class DLinearModel(WindowRegressor):
     name: ClassVar[str] = "dlinear"
 
     kernel_size: int = setting(25, "Steps of the moving average that is the trend.", Integral, low=1)
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence per setting that makes no sense, alone or beside the others."""
+        found = list(super().problems())
+        yield from found
+        if not found and self.kernel_size > max(25, 4 * self.sequence_length):
+            yield (
+                f"kernel_size must be at most 25, or 4 times sequence_length={self.sequence_length}: more "
+                f"repeats the ends of the window only, got {self.kernel_size}"
+            )
 
     def build_network(self, sizes: Sizes) -> DLinearNetwork:
         """Return this model's network with fresh weights."""

@@ -9,6 +9,8 @@ from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
 
+MOST_LAYERS = 64
+
 
 @settings_class
 class RecurrentRegressor(WindowRegressor):
@@ -24,7 +26,9 @@ class RecurrentRegressor(WindowRegressor):
         high=16_384,
         several=True,
     )
-    num_layers: int = setting(2, "Recurrent layers, one on top of the other.", Integral, low=1, high=64)
+    num_layers: int = setting(
+        2, "Recurrent layers, one on top of the other.", Integral, low=1, high=MOST_LAYERS
+    )
     dropout: float = setting(0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99)
     bidirectional: bool = setting(False, "Read the past window from both ends.", bool)
     patch_length: int = setting(
@@ -35,6 +39,8 @@ class RecurrentRegressor(WindowRegressor):
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         found = list(super().problems())
         yield from found
+        if isinstance(self.hidden_size, (tuple, list)) and len(self.hidden_size) > MOST_LAYERS:
+            yield f"hidden_size must name at most {MOST_LAYERS} layers, got {len(self.hidden_size)}"
         if not found and self.bidirectional and self.every_position:
             yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
 

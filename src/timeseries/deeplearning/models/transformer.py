@@ -9,6 +9,8 @@ from timeseries.deeplearning.networks.transformer import TransformerNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
 
+MOST_STEPS = 4096
+
 
 @settings_class
 class TransformerModel(WindowRegressor):
@@ -34,6 +36,11 @@ class TransformerModel(WindowRegressor):
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         found = list(super().problems())
         yield from found
+        if not found and self.sequence_length > MOST_STEPS:
+            yield (
+                f"sequence_length must be at most {MOST_STEPS:,} for a transformer, whose attention "
+                f"takes the square of it in memory, got {self.sequence_length}"
+            )
         if not found and self.d_model % self.nhead:
             yield f"d_model must be a multiple of nhead, got {self.d_model} and {self.nhead}"
 
