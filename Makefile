@@ -3,16 +3,19 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-pandas2 lint bench format
+.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format
 
 demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
 	$(BIN)/python examples/airpassengers.py
 
 test: $(VENV)/installed  ## the quick tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu"
+	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu and not faults"
 
 test-all: $(VENV)/installed  ## every test that this machine can run
 	$(BIN)/python -m pytest -q -n 2
+
+test-faults: $(VENV)/installed  ## kill, fill the disk, break system calls, hostile files: all of tests/faults
+	$(BIN)/python -m pytest -q -n 2 tests/faults
 
 test-pandas2: $(VENV)/installed  ## the tests of tables under the oldest pandas that is supported
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade \
@@ -28,10 +31,18 @@ format: $(VENV)/installed  ## put every file into the house style
 	$(BIN)/ruff format
 	$(BIN)/ruff check --fix
 
+fuzz: .venv-fuzz/installed  ## ten minutes of made-up model files
+	OMP_NUM_THREADS=1 .venv-fuzz/bin/python fuzz/loader.py -max_total_time=600 -max_len=30000
+
 bench: $(VENV)/installed  ## what the training loop costs over a hand-written one
 	$(BIN)/python benchmarks/training_step.py
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $@
+
+.venv-fuzz/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv-fuzz
+	.venv-fuzz/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e . atheris==3.0.0
 	touch $@

@@ -13,6 +13,7 @@ import re
 import secrets
 import stat
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -122,8 +123,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
         if descriptor is not None:
             with suppress(OSError):  # before the lock is given up, so that nobody else's file is removed
                 lock.unlink(missing_ok=True)
-            fcntl.flock(descriptor, fcntl.LOCK_UN)
-            os.close(descriptor)
+            os.close(descriptor)  # gives it up: no forked process has a copy
 
 
 def _lock(path: Path, lock: Path) -> int | None:
@@ -134,11 +134,10 @@ def _lock(path: Path, lock: Path) -> int | None:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             if _is_at(descriptor, lock):
-                os.ftruncate(descriptor, 0)
-                os.pwrite(descriptor, f"{os.getpid()} {os.uname().nodename}".encode()[:_MAX_HOLDER_BYTES], 0)
+                _sign(descriptor)
                 return descriptor
         except BlockingIOError:
-            holder = _holder(os.pread(descriptor, _MAX_HOLDER_BYTES, 0))
+            holder = _holder(descriptor)
             os.close(descriptor)
             raise BusyError(
                 f"{str(path)!r} is being written by {holder}, and has one writer at a time. "
@@ -161,10 +160,21 @@ def _is_at(descriptor: int, lock: Path) -> bool:
         return False
 
 
-def _holder(line: bytes) -> str:
-    """Say who wrote a line into a lock; nobody has when it was taken this instant."""
-    found = re.fullmatch(rb"(\d{1,20}) ([\w.-]+)", line)
-    return f"process {found[1].decode()} on {found[2].decode()}" if found else "another process"
+def _sign(descriptor: int) -> None:
+    """Write into a lock who holds it, where there is still room for that."""
+    with suppress(OSError):
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()} {os.uname().nodename}".encode()[:_MAX_HOLDER_BYTES], 0)
+
+
+def _holder(descriptor: int) -> str:
+    """Say who signed a lock; who took it this instant is given one to do so."""
+    for pause in (0.0, 0.01, 0.1):
+        time.sleep(pause)
+        found = re.fullmatch(rb"(\d{1,20}) ([\w.-]+)", os.pread(descriptor, _MAX_HOLDER_BYTES, 0))
+        if found:
+            return f"process {found[1].decode()} on {found[2].decode()}"
+    return "another process"
 
 
 def _remove_leftovers(path: Path) -> None:
