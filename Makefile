@@ -32,7 +32,7 @@ format: $(VENV)/installed  ## put every file into the house style
 	$(BIN)/ruff check --fix
 
 fuzz: .venv-fuzz/installed  ## ten minutes of made-up model files
-	OMP_NUM_THREADS=1 .venv-fuzz/bin/python fuzz/loader.py -max_total_time=600 -max_len=30000
+	OMP_NUM_THREADS=1 .venv-fuzz/bin/python fuzz/loader.py -max_total_time=600 -max_len=30000 -timeout=20 -rss_limit_mb=2000
 
 bench: $(VENV)/installed  ## what the training loop costs over a hand-written one
 	$(BIN)/python benchmarks/training_step.py

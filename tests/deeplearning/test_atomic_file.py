@@ -273,6 +273,7 @@ def test_a_forked_process_neither_holds_the_file_nor_keeps_it_from_others(target
         if child == 0:  # it must end without running what the tests do at their end
             try:
                 publish(target, (b"child",), accept)
+                os.write(write, b"published")
             except BusyError:
                 os.write(write, b"refused")
             signal.pause()
