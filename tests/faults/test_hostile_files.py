@@ -165,6 +165,7 @@ NETWORK = [  # of forecasters and estimators alike: what the network is built fr
     put("settings", "loss", "os.system"),
     put("settings", "device", "meta"),
     put("settings", "hidden_sise", 4),
+    put("settings", "config", None),
     put("settings", "config", {"hidden_size": 4}),
     put("settings", "network", "os.system"),
     put("settings", "self", 1),
@@ -206,7 +207,10 @@ FORECASTER = [
     *[put("zone", value) for value in ("Mars/Olympus", "../../etc/passwd", "/etc/passwd", 5, "", "America")],
     *[put("zone", value) for value in ("dateutil//etc/passwd", "dateutil/Europe/Berlin", "a" * 10**5, [])],
     *[put("layout", "season_zone", value) for value in ("dateutil//etc/passwd", "Nowhere", 5, "America")],
-    *[put("layout", "encoding", value) for value in ("os", "../x", "hex_", 5, "timeseries")],
+    *[
+        put("layout", "encoding", value)
+        for value in ("os", "../x", "a" * 10**6, "hex", "a.b", 5, "timeseries")
+    ],
     *[put("layout", "freq", value) for value in ("fortnight", 1.5, 0, [], " " * 10**6)],
     *[put("layout", "season", value) for value in (0, -1, 1.5, "24", [])],
     *[put("layout", "past", value) for value in (None, 5, "load", ["load", "load"], [["load"]])],

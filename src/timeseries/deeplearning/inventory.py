@@ -9,7 +9,6 @@ values, D targets, P numbers per target, K covariates known ahead, Q static feat
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from encodings.aliases import aliases
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -36,11 +35,11 @@ FLAGS: Final = ("masked", "autoregressive")
 
 _MAX_SHOWN: Final = 5
 _MAX_FREQUENCY: Final = 32  # characters: reading it takes the square of them
+_MAX_ENCODING: Final = 64  # characters: Python knows none longer
 _MAX_STEP: Final = 2**62  # of integer time
 _MAX_PARTS: Final = 10_000  # of one setting, such as quantiles
 _PROBES: Final = 2  # windows that every file holds with their forecasts
 _MODELS: Final = sorted({recipe.model for recipe in RECIPES.values()})
-_ENCODINGS: Final = {*aliases, *aliases.values()}
 _STAMPS: Final = np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], dtype=STAMP).astype(np.int64)  # (2,)
 
 # What zoneinfo takes. pandas also takes "dateutil/" and a path, and would read that file.
@@ -122,7 +121,7 @@ def _is_zone(value: Any) -> bool:
 
 
 def _is_encoding(value: Any) -> bool:
-    return value is None or (isinstance(value, str) and value.lower().replace("-", "_") in _ENCODINGS)
+    return value is None or (_is_text(value) and len(value) <= _MAX_ENCODING)
 
 
 def _is_layout(value: Any) -> bool:
