@@ -1,11 +1,20 @@
-"""Where and under which randomness a network runs; the process is left as it was found."""
+"""Where and under which randomness a network runs; the process is left as it was found.
 
+PyTorch has one stream of random numbers and one default type per process, whatever the thread. What draws from
+that stream therefore takes turns: fits in several threads give the same weights as one after the other.
+"""
+
+import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import RLock
 
 import torch
 
 from timeseries.errors import SettingError
+
+_turns = {"random numbers": RLock()}  # an RLock, since a training tries its pace out within its own turn
 
 
 def available_devices() -> list[str]:
@@ -25,20 +34,34 @@ def check_device(device: str) -> None:
 def forked(device: str) -> Iterator[None]:
     """Let what runs inside draw random numbers without a trace: the stream goes on as if it had not."""
     devices = [torch.cuda.current_device()] if device == "cuda" else []
-    with torch.random.fork_rng(devices=devices):
+    with _turns["random numbers"], torch.random.fork_rng(devices=devices):
         yield
 
 
 @contextmanager
 def seeded(seed: int, device: str) -> Iterator[None]:
-    """Draw from a stream of random numbers of its own, and restore the caller's afterwards."""
-    with forked(device):
+    """Draw from a stream of random numbers of its own, and restore the caller's afterwards.
+
+    What runs inside makes float32 networks and can learn, whatever the caller's default type and grad mode.
+    """
+    with forked(device), _float32(), torch.inference_mode(False), torch.enable_grad():
         torch.default_generator.manual_seed(seed)
         if device == "cuda":
             torch.cuda.manual_seed(seed)
         elif device == "mps":
             torch.mps.manual_seed(seed)
         yield
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Make float32 tensors by default, within a turn: the default belongs to the process."""
+    found = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(found)
 
 
 def wait_for(device: torch.device) -> None:
@@ -64,3 +87,13 @@ def set_random_state(device: str, states: dict[str, torch.Tensor]) -> None:
         torch.cuda.set_rng_state(states["cuda"])
     elif device == "mps":
         torch.mps.set_rng_state(states["mps"])
+
+
+def _begin_in_a_fork() -> None:
+    """Take no turn over from a thread that a fork left behind, nor OpenMP's threads: waiting would never end."""
+    _turns["random numbers"] = RLock()
+    torch.set_num_threads(1)
+
+
+if sys.platform != "win32":
+    os.register_at_fork(after_in_child=_begin_in_a_fork)
