@@ -7,6 +7,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from importlib.resources import as_file, files
@@ -53,7 +54,9 @@ class SourceFile:
         """Return where it lies on this machine, None where it does not."""
         shared = os.environ.get("TIMESERIES_DATA")
         places = [Path(shared, self.local)] if shared else []
-        return next((path for path in [*places, self.cached] if path.is_file()), None)
+        with suppress(DataError):  # without a home there is no cache, and nothing in it
+            places.append(self.cached)
+        return next((path for path in places if path.is_file()), None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +133,15 @@ def load_airpassengers() -> pd.DataFrame:
 def cache_folder() -> Path:
     """Return the folder for fetched files, after the XDG rules; it need not exist."""
     named = Path(os.environ.get("XDG_CACHE_HOME", ""))
-    return (named if named.is_absolute() else Path.home() / ".cache") / "timeseries"
+    if named.is_absolute():
+        return named / "timeseries"
+    try:
+        return Path.home() / ".cache" / "timeseries"
+    except RuntimeError:
+        raise DataError(
+            "There is no folder for fetched data sets: this user has no home. Set XDG_CACHE_HOME to one, or "
+            "TIMESERIES_DATA to the folder that holds them."
+        ) from None
 
 
 def _content(name: str, file: SourceFile, *, download: bool) -> bytes:

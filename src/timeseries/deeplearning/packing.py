@@ -34,7 +34,7 @@ def unpack_network(model: Model, sizes: Sizes, arrays: Arrays) -> ForecastNetwor
     The network is first built without memory, and the names, shapes and types of its weights are compared
     with the stored ones, so that a file cannot ask for more memory than it has bytes.
     """
-    with torch.device("meta"):
+    with seeded(0, "cpu"), torch.device("meta"):
         network = build(model, sizes)
     stored = {name.removeprefix(WEIGHTS): a for name, a in arrays.items() if name.startswith(WEIGHTS)}
     weights = {name: torch.from_numpy(a) for name, a in stored.items()}

@@ -1,20 +1,20 @@
 """Where and under which randomness a network runs; the process is left as it was found.
 
-PyTorch has one stream of random numbers and one default type per process, whatever the thread. What draws from
-that stream therefore takes turns: fits in several threads give the same weights as one after the other.
+PyTorch has one stream of random numbers and one default type per process, whatever the thread. What draws
+from that stream therefore takes turns: fits in several threads give the weights of one after the other.
 """
 
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import RLock
 
 import torch
 
 from timeseries.errors import SettingError
+from timeseries.process import Turns
 
-_turns = {"random numbers": RLock()}  # an RLock, since a training tries its pace out within its own turn
+_stream = Turns()  # of PyTorch's random numbers
 
 
 def available_devices() -> list[str]:
@@ -34,7 +34,7 @@ def check_device(device: str) -> None:
 def forked(device: str) -> Iterator[None]:
     """Let what runs inside draw random numbers without a trace: the stream goes on as if it had not."""
     devices = [torch.cuda.current_device()] if device == "cuda" else []
-    with _turns["random numbers"], torch.random.fork_rng(devices=devices):
+    with _stream.take(), torch.random.fork_rng(devices=devices):
         yield
 
 
@@ -89,11 +89,6 @@ def set_random_state(device: str, states: dict[str, torch.Tensor]) -> None:
         torch.mps.set_rng_state(states["mps"])
 
 
-def _begin_in_a_fork() -> None:
-    """Take no turn over from a thread that a fork left behind, nor OpenMP's threads: waiting would never end."""
-    _turns["random numbers"] = RLock()
-    torch.set_num_threads(1)
-
-
 if sys.platform != "win32":
-    os.register_at_fork(after_in_child=_begin_in_a_fork)
+    # A fork leaves the threads of OpenMP behind, and a forked process would wait for them without end.
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))

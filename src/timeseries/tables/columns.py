@@ -1,7 +1,6 @@
 """The cells of a table's columns as arrays: series names, stamps and numbers, each checked cell by cell."""
 
 import re
-import warnings
 from collections.abc import Hashable
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from pandas.api import types
 from pandas.tseries.api import guess_datetime_format
 
 from timeseries.errors import SettingError
+from timeseries.process import warnings_as
 from timeseries.steps import STAMP
 from timeseries.tables.layout import Table
 
@@ -171,8 +171,7 @@ def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]"
 
 def _date_format(column: pd.Series) -> str | None:
     """Guess the format of the first text, the order of day and month from all of them."""
-    with warnings.catch_warnings():  # pandas warns where the order is already clear from the text
-        warnings.simplefilter("ignore", UserWarning)
+    with warnings_as("ignore", UserWarning):  # of pandas, where the order is already clear from the text
         return guess_datetime_format(str(column.iloc[0]), dayfirst=_days_come_first(column))
 
 

@@ -8,7 +8,6 @@ import codecs
 import csv
 import gzip
 import io
-import warnings
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +19,7 @@ import pandas as pd
 
 from timeseries import memory
 from timeseries.errors import DataError, MissingExtraError, require_path, shown
+from timeseries.process import warnings_as
 from timeseries.tables.frames import Source
 from timeseries.tables.layout import TableLayout
 from timeseries.tables.roles import duplicate_columns
@@ -285,8 +285,7 @@ def _cells(writing: _Writing, header: list[str], layout: TableLayout) -> pd.Data
     """Parse the cells, the names of series as written: "007" is not 7, and "NA" may be Namibia."""
     numeric = dict.fromkeys([name for name in header if name != layout.id], _ABSENT)
     absent: dict[str, Sequence[str]] = {**numeric, layout.id: []}
-    with writing.open() as text, warnings.catch_warnings():
-        warnings.simplefilter("error", pd.errors.ParserWarning)
+    with writing.open() as text, warnings_as("error", pd.errors.ParserWarning):
         try:
             frame: pd.DataFrame = pd.read_csv(
                 text,
