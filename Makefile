@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format
+.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format lock audit
 
 demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
 	$(BIN)/python examples/airpassengers.py
@@ -36,6 +36,19 @@ fuzz: .venv-fuzz/installed  ## ten minutes of made-up model files
 
 bench: $(VENV)/installed  ## what the training loop costs over a hand-written one
 	$(BIN)/python benchmarks/training_step.py
+
+lock: $(VENV)/supply-chain  ## write requirements.lock anew; then put its comment back
+	$(VENV)/tools/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
+		--no-emit-index-url --no-emit-find-links -c constraints.txt -o requirements.lock pyproject.toml
+
+audit: $(VENV)/supply-chain  ## hold requirements.lock against known advisories; fails if one cannot be looked up
+	sed 's/+cpu//' requirements.lock > $(VENV)/audited.txt
+	$(VENV)/tools/bin/pip-audit --strict --disable-pip --require-hashes -r $(VENV)/audited.txt
+
+$(VENV)/supply-chain: Makefile
+	$(PYTHON) -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check "pip<26" pip-tools==7.6.2 pip-audit==2.10.1
+	touch $@
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)

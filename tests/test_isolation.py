@@ -1,5 +1,6 @@
 """Every public call leaves the process as it found it, however it ends, and in whatever process or thread."""
 
+import json
 import locale
 import logging
 import multiprocessing
@@ -86,9 +87,9 @@ def umask():
 def open_files_and_children():
     """Return what every open descriptor points to, and the processes that threads of this one started."""
     files = {}
-    for descriptor in os.listdir("/proc/self/fd"):
+    for descriptor in Path("/proc/self/fd").iterdir():
         try:
-            files[descriptor] = os.readlink(f"/proc/self/fd/{descriptor}")
+            files[descriptor.name] = str(descriptor.readlink())
         except FileNotFoundError:  # that of the listing itself
             continue
     children = [path.read_text() for path in Path("/proc/self/task").glob("*/children")]
@@ -489,3 +490,47 @@ def test_a_search_under_joblib_gives_the_scores_of_one_after_the_other(backends)
         [sys.executable, "-c", SEARCH, *backends], capture_output=True, text=True, timeout=300
     )
     assert done.stdout == "right\n", done.stderr
+
+
+NAMED = {
+    *("library.model", "estimator.model", "data.csv", "later.csv", "a.model", "a.model.previous"),
+    *("forecast.csv", "scores.csv", "b.csv"),
+}
+
+
+@LINUX
+@pytest.mark.parametrize("user", ["known", "unknown"])
+def test_nothing_is_written_beside_the_files_that_are_named_and_nobody_is_contacted(user, tmp_path):
+    """With a home that cannot be written to, and under a user number that the system has no name and home for.
+
+    PyTorch tries out the folder for temporary files and makes an empty one in it when it is imported.
+    """
+    place, temporary = tmp_path / "place", tmp_path / "temporary"
+    place.mkdir()
+    temporary.mkdir()
+    gone = (
+        "HOME",
+        "XDG_CACHE_HOME",
+        "XDG_CONFIG_HOME",
+        "TIMESERIES_DATA",
+        "USER",
+        "LOGNAME",
+        "LNAME",
+        "USERNAME",
+    )
+    environment = {name: value for name, value in os.environ.items() if name not in gone}
+    environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
+    environment |= {"HOME": "/proc/no-home"} if user == "known" else {}
+    script = Path(__file__).with_name("watched_calls.py")
+    done = subprocess.run(
+        [sys.executable, str(script), user], cwd=place, env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found["network"] == found["programs"] == []
+    written = {Path(path) for path in found["written"]} - {Path("/dev/null")}
+    assert {path.parent for path in written} == {place, temporary}
+    kept = {path.name for path in written if path.parent == place and path.suffix != ".tmp"}
+    assert kept == NAMED == {path.name for path in place.iterdir()}
+    assert all(path.name.startswith("torchinductor_") for path in temporary.iterdir())
+    assert not any(temporary.glob("*/*"))

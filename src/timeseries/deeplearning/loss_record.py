@@ -27,10 +27,12 @@ class LossRecord:
         Which epoch.
     name : str
         What errors call the loss.
+    learning_rate : float
+        What errors advise to lower.
     """
 
-    def __init__(self, batches: Batches, epoch: int, name: str) -> None:
-        self.batches, self.epoch, self.name = batches, epoch, name
+    def __init__(self, batches: Batches, epoch: int, name: str, learning_rate: float) -> None:
+        self.batches, self.epoch, self.name, self.learning_rate = batches, epoch, name, learning_rate
         self.began = time.perf_counter()
         self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
         self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
@@ -94,10 +96,10 @@ class LossRecord:
         where = (
             f"The {self.name} became {loss} at epoch {self.epoch + 1}, step {step + 1} of {len(self.batches)}"
         )
-        raise TrainingError(f"{where}: {_cause(self.batches, self.epoch, step)}")
+        raise TrainingError(f"{where}: {_cause(self.batches, self.epoch, step, self.learning_rate)}")
 
 
-def _cause(batches: Batches, epoch: int, step: int) -> str:
+def _cause(batches: Batches, epoch: int, step: int, learning_rate: float) -> str:
     """Find the batch again from its cursor and say why its loss is not finite, and what to do."""
     series, origin = batches.locate(epoch, step, step + 1)
     window, target = batches.gather.window(series, origin), batches.gather.target(series, origin)[0]
@@ -113,5 +115,6 @@ def _cause(batches: Batches, epoch: int, step: int) -> str:
         )
     return (
         f"the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
-        f"(series {name!r}, window ending at row {row}). Lower learning_rate, or set clip_norm=1."
+        f"(series {name!r}, window ending at row {row}). Lower learning_rate={learning_rate:g}, or set "
+        "clip_norm=1."
     )

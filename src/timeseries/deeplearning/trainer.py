@@ -30,6 +30,8 @@ TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
 TRIAL_SECONDS = 0.5  # after which a trial ends early,
 TRIAL_SHARE = 0.05  # or, where there are max_seconds, after this share of them
+LARGEST_WEIGHT = 1e8  # inputs and targets are scaled: a network that needs such a weight has diverged
+LEAST_SECONDS = 1e-9  # of a step, by a clock that stands still or was put back
 MARGIN = 0.1  # of max_seconds is not planned for, since a pace varies
 
 
@@ -100,7 +102,7 @@ class Trainer:
         finally:
             self.reporter.end()
         run.put_back_best()
-        _check_weights(network)
+        _check_weights(network, self.settings.learning_rate)
         return Training(run.history, interrupted)
 
     def _begin(self, network: nn.Module, train: Batches, validation: Batches | None) -> "_Run":
@@ -121,7 +123,7 @@ class Trainer:
                 continue  # of a run that was taken up
             if run.history and run.is_over():
                 break
-            losses = run.losses = run.losses or LossRecord(train, epoch, "loss")
+            losses = run.losses = run.losses or LossRecord(train, epoch, "loss", run.learning_rate)
             batches = islice(train.epoch(epoch, losses.steps), steps - losses.steps)
             self._epoch(run.network, batches, losses, run)
             val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
@@ -130,7 +132,7 @@ class Trainer:
 
     def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
-        losses = LossRecord(batches, epoch, "validation loss")
+        losses = LossRecord(batches, epoch, "validation loss", self.settings.learning_rate)
         with torch.inference_mode(), forked(batches.gather.device.type):
             self._epoch(network, batches.epoch(epoch), losses)
         return losses.mean()
@@ -197,7 +199,7 @@ class Trainer:
             seconds.append(time.perf_counter() - began - sum(seconds))
             if sum(seconds) > limit:
                 break
-        return fmean(seconds[WARM_UP:] or seconds[-1:])
+        return max(LEAST_SECONDS, fmean(seconds[WARM_UP:] or seconds[-1:]))
 
 
 class _Run:
@@ -205,6 +207,7 @@ class _Run:
 
     def __init__(self, settings: LoopSettings, network: nn.Module, plan: Plan, began: float) -> None:
         self.network, self.plan, self.patience = network, plan, settings.patience
+        self.learning_rate = settings.learning_rate
         self.learner = _Learner(settings, network, plan.steps)
         self.began, self.seconds = began, math.inf
         if settings.max_seconds is not None and plan.pace is not None:
@@ -231,7 +234,7 @@ class _Run:
         if self.losses is not None:
             self.losses.check()
             losses = self.losses.state()
-        _check_weights(self.network)
+        _check_weights(self.network, self.learning_rate)
         learner = self.learner.state()
         numbers = {
             "plan": asdict(self.plan),
@@ -262,7 +265,7 @@ class _Run:
         self.best_loss = math.inf if numbers["best_loss"] is None else numbers["best_loss"]
         self.began = time.perf_counter() - numbers["seconds"]
         if numbers["losses"] is not None:
-            self.losses = LossRecord(train, numbers["losses"]["epoch"], "loss")
+            self.losses = LossRecord(train, numbers["losses"]["epoch"], "loss", self.learning_rate)
             self.losses.restore(RunState(numbers["losses"], state.part("losses")))
         self.learner.restore(RunState(numbers["learner"], state.part("optimizer")))
         set_random_state(self.learner.device, state.part("random"))
@@ -274,7 +277,7 @@ class _Run:
             steps=losses.steps,
             train_loss=losses.mean(),
             val_loss=val_loss,
-            seconds=time.perf_counter() - losses.began,
+            seconds=max(0.0, time.perf_counter() - losses.began),
         )
         self.losses = None
         self.history.append(record)
@@ -300,11 +303,12 @@ class _Run:
             self.network.load_state_dict(self.best_weights)
 
 
-def _check_weights(network: nn.Module) -> None:
-    if not all(bool(parameter.isfinite().all()) for parameter in network.parameters()):
+def _check_weights(network: nn.Module, learning_rate: float) -> None:
+    """Refuse weights that are not finite, or that turn scaled values into forecasts of no use."""
+    if not all(bool((parameter.abs() < LARGEST_WEIGHT).all()) for parameter in network.parameters()):
         raise TrainingError(
-            "Training ended with weights that are not finite: its last step diverged. "
-            "Lower learning_rate, or set clip_norm=1."
+            f"Training ended with weights that are not finite or beyond {LARGEST_WEIGHT:g}: it diverged. "
+            f"Lower learning_rate={learning_rate:g}, or set clip_norm=1."
         )
 
 
