@@ -501,7 +501,7 @@ NAMED = {
 @LINUX
 @pytest.mark.parametrize("user", ["known", "unknown"])
 def test_nothing_is_written_beside_the_files_that_are_named_and_nobody_is_contacted(user, tmp_path):
-    """With a home that cannot be written to, and under a user number that the system has no name and home for.
+    """With a home that cannot be written to, and under a user number without name and home.
 
     PyTorch tries out the folder for temporary files and makes an empty one in it when it is imported.
     """

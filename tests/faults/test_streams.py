@@ -19,7 +19,7 @@ VERBS = {
     "forecast": ["forecast", "a.model"],
     "backtest": ["backtest", "data.csv", *FIT, "--windows", "2"],
     "evaluate": ["evaluate", "a.model", "later.csv", "--quiet"],
-    "update --json": ["update", "a.model", "later.csv", "-o", "out", "--json"],
+    "update --json": ["update", "a.model", "later.csv", "-o", "out", "--json", "--quiet"],
     "inspect": ["inspect", "a.model"],
     "datasets list": ["datasets", "list"],
     "datasets get": ["datasets", "get", "airpassengers", "--quiet"],

@@ -33,8 +33,14 @@ class _Program(click.Group):
         try:
             code = super().main(arguments, prog_name, **(extra | {"standalone_mode": False}))
         except click.ClickException as error:
-            code = end(error, as_json="--json" in arguments)  # wrong usage was found before it was read
+            code = _told(error, as_json="--json" in arguments)  # wrong usage was found before it was read
         sys.exit(code)
+
+    def make_context(self, *arguments: Any, **extra: Any) -> click.Context:
+        try:
+            return super().make_context(*arguments, **extra)
+        except OSError as error:  # help is written while the command line is read
+            sys.exit(_unwritten(error))
 
     def invoke(self, ctx: click.Context) -> object:
         try:
@@ -42,11 +48,24 @@ class _Program(click.Group):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
-        except BrokenPipeError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on leaving
-            ctx.exit(141)
+        except BrokenPipeError as error:
+            ctx.exit(_unwritten(error))
         except (Exception, KeyboardInterrupt) as error:
-            ctx.exit(end(error, as_json=bool(ctx.meta.get(JSON))))
+            ctx.exit(_told(error, as_json=bool(ctx.meta.get(JSON))))
+
+
+def _told(error: BaseException, *, as_json: bool) -> int:
+    """Say why a command failed, if anybody can be told, and return its exit code."""
+    try:
+        return end(error, as_json=as_json)
+    except OSError as unwritten:
+        return _unwritten(unwritten)
+
+
+def _unwritten(error: OSError) -> int:
+    """Return the exit code where standard output takes nothing; say so unless nobody reads it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains on leaving
+    return 141 if isinstance(error, BrokenPipeError) else end(error, as_json=False)
 
 
 @click.group(
