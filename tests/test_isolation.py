@@ -517,6 +517,7 @@ def test_nothing_is_written_beside_the_files_that_are_named_and_nobody_is_contac
         "LOGNAME",
         "LNAME",
         "USERNAME",
+        "TORCHINDUCTOR_CACHE_DIR",
     )
     environment = {name: value for name, value in os.environ.items() if name not in gone}
     environment |= {"PYTHONDONTWRITEBYTECODE": "1", "TMPDIR": str(temporary)}
