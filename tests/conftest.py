@@ -1,6 +1,10 @@
 """What all tests share."""
 
 import os
+import signal
+
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:  # as in a job of a shell's background
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["OMP_NUM_THREADS"] = "1"  # tests run in several processes, and start more: threads would spin
 

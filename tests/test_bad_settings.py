@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timeseries.deeplearning.checkpoint import Checkpoints
 from timeseries.deeplearning.models import CustomModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
@@ -154,6 +155,8 @@ def test_an_estimators_verbs_refuse_or_answer(estimator, tmp_path_factory, value
         "fit y": lambda: fresh.fit(X, value),
         "validation_split": lambda: fresh.fit(X, X[:, 0], validation_split=value),
         "verbose": lambda: fresh.fit(X, X[:, 0], verbose=value),
+        "checkpoint": lambda: None if isinstance(value, str) else fresh.fit(X, X[:, 0], checkpoint=value),
+        "resume": lambda: fresh.fit(X, X[:, 0], resume=value),
         "predict X": lambda: estimator.predict(value),
         "steps": lambda: estimator.predict(X, steps=value),
         "evaluate X": lambda: estimator.evaluate(value, X[:, 0]),
@@ -179,12 +182,17 @@ def saved(tmp_path_factory):
 @many
 @given(ANYTHING, st.data())
 def test_a_forecasters_verbs_refuse_or_answer(saved, value, data):
-    fresh, fitted = Forecaster("nlinear", **QUICK), Forecaster.load(saved)
+    fresh, fitted, missing = Forecaster("nlinear", **QUICK), Forecaster.load(saved), saved.with_name("c")
     actions = {
         "fit": lambda: fresh.fit(value),
         "val_size": lambda: fresh.fit(TABLE, val_size=value),
         "keep_validation": lambda: fresh.fit(TABLE, keep_validation=value),
         "verbose": lambda: fresh.fit(TABLE, verbose=value),
+        "checkpoint": lambda: None if isinstance(value, str) else fresh.fit(TABLE, checkpoint=value),
+        **{
+            name: lambda name=name: fresh.fit(TABLE, checkpoint=Checkpoints(**{"path": missing, name: value}))
+            for name in ("epochs", "steps", "seconds", "resume")
+        },
         "predict": lambda: fitted.predict(value),
         "future": lambda: fitted.predict(future=value),
         "update": lambda: fitted.update(value),

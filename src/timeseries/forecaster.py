@@ -15,7 +15,7 @@ from timeseries import backtesting
 from timeseries.answers import answer_frame
 from timeseries.continuation import continued, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
-from timeseries.deeplearning.checkpoint import Checkpoints, wanted_checkpoints
+from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
@@ -157,23 +157,26 @@ class Forecaster:
             When settings make no sense; all problems at once.
         ArtifactError
             When the checkpoint to go on from is damaged or of another fit; it names the differences.
+        BusyError
+            When another fit keeps its training in the same file.
         KeyboardInterrupt
             After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
         require_switch(keep_validation=keep_validation)
         panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)
-        reporter = progress_line() if verbose else None
+        checkpoints = wanted_checkpoints(checkpoint, resume)
         try:
-            self.fitted_ = fit_model(
-                model,
-                panel,
-                val_size,
-                keep_validation=keep_validation,
-                reporter=reporter,
-                answers=self.answers,
-                checkpoints=wanted_checkpoints(checkpoint, resume),
-            )
+            with sole_writer(checkpoints):
+                self.fitted_ = fit_model(
+                    model,
+                    panel,
+                    val_size,
+                    keep_validation=keep_validation,
+                    reporter=progress_line() if verbose else None,
+                    answers=self.answers,
+                    checkpoints=checkpoints,
+                )
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted
             raise

@@ -96,7 +96,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     BusyError
         If another process or thread holds the file; it is named.
     OSError
-        If the lock cannot be made, e.g. in a folder that is read-only.
+        If ``path`` is no ordinary file, or the lock cannot be made, e.g. in a folder that is read-only.
 
     Examples
     --------
@@ -107,6 +107,7 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
     ['.a.lock', 'a']
     """
     path = Path(path)
+    _replaceable(path)
     path = path.parent.resolve() / path.name
     if path in _held and _held[path].thread == threading.get_ident():
         yield

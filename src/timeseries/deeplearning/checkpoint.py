@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
 from typing import Any
@@ -23,11 +23,14 @@ from torch import nn
 
 from timeseries import __version__
 from timeseries.deeplearning import artifact
-from timeseries.deeplearning.history import EpochRecord, Keeper, RunState
+from timeseries.deeplearning.atomic_file import writing
+from timeseries.deeplearning.history import EpochRecord, Keeper, RunState, checked_history
 from timeseries.deeplearning.strict_json import plain_json
-from timeseries.errors import ArtifactError, SettingError, require_whole
+from timeseries.errors import ArtifactError, SettingError, require_path, require_whole, shown
 
 EVERY_SECONDS = 60.0
+PARTS = {"identity": dict, "threads": int, "runs": dict}
+"""What the manifest of a checkpoint holds beside its kind."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -63,10 +66,14 @@ class Checkpoints:
     resume: str | PathLike[str] | None = None
 
     def __post_init__(self) -> None:
+        require_path(self.path)
+        if self.resume is not None:
+            require_path(self.resume)
         given = {"epochs": self.epochs, "steps": self.steps}
         require_whole(**{name: (value, 1) for name, value in given.items() if value is not None})
-        if self.seconds is not None and not self.seconds > 0:
-            raise SettingError(f"seconds must be a number above 0, got {self.seconds!r}.")
+        seconds: Any = self.seconds
+        if seconds is not None and not (isinstance(seconds, (int, float)) and seconds > 0):
+            raise SettingError(f"seconds must be a number above 0, got {shown(seconds)}.")
         if self.epochs is self.steps is self.seconds is None:
             object.__setattr__(self, "seconds", EVERY_SECONDS)
 
@@ -80,6 +87,19 @@ def wanted_checkpoints(
         return Checkpoints(**parts, resume=checkpoint.resume if resume is None else resume)
     path = resume if checkpoint is None else checkpoint
     return None if path is None else Checkpoints(path=path, resume=resume)
+
+
+@contextmanager
+def sole_writer(wanted: Checkpoints | None) -> Iterator[None]:
+    """Let no other fit write the same checkpoint while this one lasts.
+
+    Raises
+    ------
+    BusyError
+        If another fit writes it; its process is named.
+    """
+    with nullcontext() if wanted is None else writing(wanted.path):
+        yield
 
 
 def fingerprint(**arrays: npt.NDArray[Any]) -> dict[str, str]:
@@ -130,8 +150,10 @@ class CheckpointFile:
         manifest: Any = stored.manifest
         if manifest.get("kind") != "checkpoint":
             raise ArtifactError(
-                f"{path} holds a finished {manifest.get('kind')}, not a checkpoint: load() reads it."
+                f"{path} holds a finished {shown(manifest.get('kind'))}, not a checkpoint: load() reads it."
             )
+        if {name: type(part) for name, part in manifest.items() if name in PARTS} != PARTS:
+            raise ArtifactError(f"{path} lacks a part of a checkpoint: {', '.join(PARTS)}.")
         then, now = _flat(manifest["identity"]), _flat(self.identity)
         differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
         if differing:
@@ -189,18 +211,32 @@ class RunKeeper(Keeper):
         self.file, self.name = file, name
         self.asked: int | None = None
         self.steps, self.epochs, self.written = 0, 0, time.perf_counter()
-        run = file.runs.get(name)
-        if run is not None and not run["over"]:
-            self.kept = RunState(run["numbers"], file.part(name))
+        with self.taking_up():
+            run = file.runs.get(name, {"over": True})
+            if not run["over"]:
+                self.kept = RunState(run["numbers"], file.part(name))
 
     def result(self, network: nn.Module) -> list[EpochRecord] | None:
         """Give a network the weights that this run ended with, and return its history; None if it did not."""
         run = self.file.runs.get(self.name)
         if run is None or not run["over"]:
             return None
-        network.load_state_dict(self.file.part(self.name))
-        history: list[EpochRecord] = run["history"]
+        with self.taking_up():
+            network.load_state_dict(self.file.part(self.name))
+            history = checked_history(run["history"])
+            if not history:
+                raise ValueError("a run without an epoch")
         return history
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Refuse, with its name, a file that says what no fit wrote: anyone can compute its checksum."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError) as error:
+            raise ArtifactError(
+                f"{self.file.wanted.resume} lacks a part of a checkpoint or holds a wrong one: {error}."
+            ) from error
 
     def finish(self, network: nn.Module, history: list[EpochRecord]) -> None:
         """Keep the result of the run in place of its state."""
@@ -234,7 +270,9 @@ class RunKeeper(Keeper):
     def watch(self, state: Callable[[], RunState]) -> Iterator[None]:
         """Let the first SIGINT or SIGTERM wait for the end of a step, keep the state, and let it act then.
 
-        The second acts at once. Signals reach the main thread alone; elsewhere this listens to none.
+        The second acts at once. A handler that returns does not let the run go on: it ends like one after
+        Ctrl-C. Signals that the process ignores stay ignored, and since signals reach the main thread alone,
+        other threads listen to none.
         """
         before: dict[int, Any] = {}
 
@@ -243,7 +281,8 @@ class RunKeeper(Keeper):
             _put_back(before)
 
         if threading.current_thread() is threading.main_thread():
-            before |= {number: signal.signal(number, note) for number in SIGNALS}
+            heard = [number for number in SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
+            before |= {number: signal.signal(number, note) for number in heard}
         try:
             yield
         except _Stopped:
@@ -253,6 +292,7 @@ class RunKeeper(Keeper):
         if self.asked is not None:
             number, self.asked = self.asked, None
             signal.raise_signal(number)
+            raise KeyboardInterrupt
 
 
 class _Stopped(Exception):  # noqa: N818  it never leaves this file

@@ -19,6 +19,35 @@ class EpochRecord(TypedDict):
     seconds: float
 
 
+def is_number(value: object) -> bool:
+    """Tell whether a value of a file is a finite number; what is read has no others (strict_json).
+
+    >>> is_number(0.5), is_number(True), is_number("0.5")
+    (True, False, False)
+    """
+    return type(value) in (int, float)
+
+
+def checked_history(records: Any) -> list[EpochRecord]:
+    """Return records that a file holds; raise a ValueError where they are none.
+
+    >>> record = {"epoch": 0, "steps": 2, "train_loss": 0.5, "val_loss": None, "seconds": 0.1}
+    >>> checked_history([record]) == [record]
+    True
+    """
+    for epoch, record in enumerate(records):
+        numbers = record["train_loss"], record["seconds"], record["val_loss"] or 0.0
+        whole = type(record["steps"]) is int and record["steps"] > 0
+        if (
+            set(record) != set(EpochRecord.__annotations__)
+            or record["epoch"] != epoch
+            or not whole
+            or not all(map(is_number, numbers))
+        ):
+            raise ValueError(f"no record of epoch {epoch + 1}")
+    return list(records)
+
+
 class Reporter:
     """Told how training goes; this one keeps silent, those that speak derive from it."""
 
@@ -57,6 +86,11 @@ class Keeper:
 
     kept: RunState | None = None
     """The state to go on from, if there is one."""
+
+    @contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """Say of a kept state what is wrong with it, while a run takes it up."""
+        yield
 
     def step(self, state: Callable[[], RunState]) -> None:
         """Hear that a step was taken; ``state()`` takes the run down."""

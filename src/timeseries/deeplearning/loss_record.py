@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from timeseries.deeplearning.gather import Batch, Batches
-from timeseries.deeplearning.history import RunState
+from timeseries.deeplearning.history import RunState, is_number
 from timeseries.errors import TrainingError
 
 READ_EVERY = 256  # steps between readings of the losses
@@ -78,6 +78,11 @@ class LossRecord:
     def restore(self, state: RunState) -> None:
         """Go on where another record of the same epoch was."""
         numbers, tensors = state
+        whole = type(numbers["first"]) is type(numbers["count"]) is int
+        if not (whole and numbers["first"] >= 0 and 0 <= numbers["count"] < READ_EVERY):
+            raise ValueError(f"losses of the steps from {numbers['first']} on, {numbers['count']} of them")
+        if not all(is_number(numbers[name]) for name in ("total", "weight", "seconds")):
+            raise ValueError("losses that are no numbers")
         self.first, self.count = numbers["first"], numbers["count"]
         self.total, self.weight = numbers["total"], numbers["weight"]
         self.began = time.perf_counter() - numbers["seconds"]

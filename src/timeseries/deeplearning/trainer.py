@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -18,7 +18,14 @@ import torch
 from torch import Tensor, nn
 
 from timeseries.deeplearning.gather import Batch, Batches
-from timeseries.deeplearning.history import EpochRecord, Keeper, Reporter, RunState
+from timeseries.deeplearning.history import (
+    EpochRecord,
+    Keeper,
+    Reporter,
+    RunState,
+    checked_history,
+    is_number,
+)
 from timeseries.deeplearning.loss_record import LossRecord
 from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
@@ -109,11 +116,13 @@ class Trainer:
         """Plan a run, or take up the one that the keeper holds."""
         began = time.perf_counter()
         kept = self.keeper.kept
-        plan = (
-            self._plan(network, train, validation) if kept is None else Plan.from_dict(kept.numbers["plan"])
-        )
-        run = _Run(self.settings, network, plan, began)
-        if kept is not None:
+        if kept is None:
+            return _Run(self.settings, network, self._plan(network, train, validation), began)
+        with self.keeper.taking_up():
+            plan, longest = Plan.from_dict(kept.numbers["plan"]), self._longest(train)
+            if plan.full != longest.full or not 1 <= plan.steps <= longest.steps:
+                raise ValueError(f"a plan of {plan.steps} steps, {plan.full} to an epoch")
+            run = _Run(self.settings, network, plan, began)
             run.restore(kept, train)
         return run
 
@@ -160,13 +169,17 @@ class Trainer:
             learner.step(loss)
         return loss
 
-    def _plan(self, network: nn.Module, train: Batches, validation: Batches | None) -> Plan:
-        """Return how many steps to take; ``max_steps`` and ``max_seconds`` may end before the epochs do."""
-        began = time.perf_counter()
+    def _longest(self, train: Batches) -> Plan:
+        """Return the steps of all epochs; ``max_steps`` may end before they do."""
         steps = len(train) * self.settings.epochs
-        if self.settings.max_steps is not None:
-            steps = min(steps, self.settings.max_steps)
-        plan = Plan(len(train), steps)
+        return Plan(
+            len(train), steps if self.settings.max_steps is None else min(steps, self.settings.max_steps)
+        )
+
+    def _plan(self, network: nn.Module, train: Batches, validation: Batches | None) -> Plan:
+        """Return how many steps to take; ``max_seconds`` may end before the longest plan does."""
+        began = time.perf_counter()
+        plan = self._longest(train)
         if self.settings.max_seconds is None and not self.reporter.wants_estimate:
             return plan
         plan = replace(plan, pace=self._pace(network, plan, train, validation))
@@ -259,8 +272,9 @@ class _Run:
     def restore(self, state: RunState, train: Batches) -> None:
         """Go on where another run with the same settings and windows was."""
         numbers = state.numbers
+        self._refuse_impossible(state)
         self.network.load_state_dict(state.part("network"))
-        self.history = numbers["history"]
+        self.history = checked_history(numbers["history"])
         self.best_epoch, self.best_weights = numbers["best_epoch"], state.part("best") or None
         self.best_loss = math.inf if numbers["best_loss"] is None else numbers["best_loss"]
         self.began = time.perf_counter() - numbers["seconds"]
@@ -269,6 +283,30 @@ class _Run:
             self.losses.restore(RunState(numbers["losses"], state.part("losses")))
         self.learner.restore(RunState(numbers["learner"], state.part("optimizer")))
         set_random_state(self.learner.device, state.part("random"))
+
+    def _refuse_impossible(self, state: RunState) -> None:
+        """Refuse a state in which no run with this plan can be, whoever wrote it."""
+        numbers, best, loss = state.numbers, state.part("best"), state.numbers["best_loss"]
+        history, losses, learner = checked_history(numbers["history"]), numbers["losses"], numbers["learner"]
+        random = random_state(self.learner.device)
+        taken = [record["steps"] for record in history]
+        under_way = 0 if losses is None else losses["first"] + losses["count"]
+        steps = sum(taken) + under_way
+        possible = {
+            "history": all(each <= self.plan.full for each in taken),
+            "losses": losses is None or (losses["epoch"] == len(history) and 0 < under_way <= self.plan.full),
+            "steps": steps <= self.plan.steps and learner.get("steps", steps) == steps,
+            "rate": is_number(learner["rate"]) and learner["rate"] >= 0,
+            "seconds": is_number(numbers["seconds"]) and numbers["seconds"] >= 0,
+            "best epoch": is_number(loss) and numbers["best_epoch"] in range(len(history))
+            if best
+            else loss is None,
+            "best weights": not best or _shapes(best) == _shapes(self.network.state_dict()),
+            "random numbers": _shapes(state.part("random")) == _shapes(random),
+        }
+        wrong = [name for name, right in possible.items() if not right]
+        if wrong:
+            raise ValueError(f"impossible {', '.join(wrong)}")
 
     def note(self, losses: "LossRecord", val_loss: float | None) -> EpochRecord:
         """Write an epoch into the history, and keep its weights if they are the best."""
@@ -303,6 +341,10 @@ class _Run:
             self.network.load_state_dict(self.best_weights)
 
 
+def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in tensors.items()}
+
+
 def _check_weights(network: nn.Module, learning_rate: float) -> None:
     """Refuse weights that are not finite, or that turn scaled values into forecasts of no use."""
     if not all(bool((parameter.abs() < LARGEST_WEIGHT).all()) for parameter in network.parameters()):
@@ -312,14 +354,16 @@ def _check_weights(network: nn.Module, learning_rate: float) -> None:
         )
 
 
+def _optimizer(settings: LoopSettings, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
+    return make_optimizer(settings.optimizer, parameters, settings.learning_rate, settings.weight_decay)
+
+
 class _Learner:
     """What turns a loss into new weights: optimiser, clipping, and the rate of each planned step."""
 
     def __init__(self, settings: LoopSettings, network: nn.Module, steps: int) -> None:
         self.parameters, self.clip_norm = list(network.parameters()), settings.clip_norm
-        self.optimizer = make_optimizer(
-            settings.optimizer, self.parameters, settings.learning_rate, settings.weight_decay
-        )
+        self.settings, self.optimizer = settings, _optimizer(settings, self.parameters)
         self.schedule = make_schedule(settings.schedule, self.optimizer, steps)
         self.device = self.parameters[0].device.type
 
@@ -336,9 +380,13 @@ class _Learner:
         memory: dict[int, dict[str, Tensor]] = {}
         for key, tensor in state.tensors.items():
             i, name = key.split(".")
-            if tensor.shape not in ((), self.parameters[int(i)].shape):
-                raise ValueError(f"optimizer.{key} has the wrong shape, {tuple(tensor.shape)}")
             memory.setdefault(int(i), {})[name] = tensor
+        scalars = self._remembered()
+        for at, parts in memory.items():
+            shape = self.parameters[at].shape
+            expected = {name: torch.Size() if scalar else shape for name, scalar in scalars.items()}
+            if _shapes(parts) != expected:
+                raise ValueError(f"what the optimiser remembers of parameter {at} is not {expected}")
         fresh = self.optimizer.state_dict()
         groups = [group | {"lr": state.numbers["rate"]} for group in fresh["param_groups"]]
         self.optimizer.load_state_dict({"state": memory, "param_groups": groups})
@@ -347,6 +395,14 @@ class _Learner:
             self.schedule.load_state_dict(
                 self.schedule.state_dict() | {"last_epoch": steps, "_step_count": steps + 1}
             )
+
+    def _remembered(self) -> dict[str, bool]:
+        """Return what this optimiser remembers of a parameter, and whether it is one number for all of it."""
+        trial = nn.Parameter(torch.zeros(1))  # (1,)
+        trial.grad = torch.zeros(1)  # (1,)
+        optimizer = _optimizer(self.settings, [trial])
+        optimizer.step()
+        return {name: tensor.dim() == 0 for name, tensor in optimizer.state[trial].items()}
 
     def step(self, loss: Tensor) -> None:
         self.optimizer.zero_grad()

@@ -18,6 +18,7 @@ from timeseries.deeplearning.checkpoint import (
     CheckpointFile,
     Checkpoints,
     fingerprint,
+    sole_writer,
     wanted_checkpoints,
 )
 from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
@@ -117,6 +118,10 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             When settings make no sense; all problems at once.
         DataError
             When X or y holds something a network cannot be trained on.
+        ArtifactError
+            When the checkpoint to go on from is damaged or of another fit; it names the differences.
+        BusyError
+            When another fit keeps its training in the same file.
         """
         self.check_settings()
         require_switch(verbose=verbose)
@@ -143,14 +148,15 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             how = {"fit": {"validation_split": validation_split}, "data": data}
             settings = self.stored_settings()
             keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
-        self.network_, self.history_, interrupted = fit_network(
-            self,
-            gather,
-            train=_windows(0, train_rows, self.horizon),
-            validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
-            reporter=progress_line() if verbose else None,
-            keeper=keeper,
-        )
+        with sole_writer(wanted):
+            self.network_, self.history_, interrupted = fit_network(
+                self,
+                gather,
+                train=_windows(0, train_rows, self.horizon),
+                validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
+                reporter=progress_line() if verbose else None,
+                keeper=keeper,
+            )
         self.sizes_ = sizes_for(self, table)
         self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
         self.one_target_ = np.ndim(y) == 1
