@@ -5,6 +5,7 @@ import importlib.metadata
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,12 @@ def place(module):
     return module
 
 
+@cache
 def modules():
-    for path in sorted(SOURCE.rglob("*.py")):
-        name = ".".join(path.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__")
-        yield name, ast.parse(path.read_text())
+    """Return name and syntax tree of every module."""
+    paths = sorted(SOURCE.rglob("*.py"))
+    names = [".".join(p.relative_to(SOURCE).with_suffix("").parts).removesuffix(".__init__") for p in paths]
+    return [(name, ast.parse(path.read_text())) for name, path in zip(names, paths, strict=True)]
 
 
 def imports(name, tree):

@@ -4,8 +4,11 @@ Nothing here imports torch, pandas or scikit-learn before a verb needs them, so 
 """
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
@@ -31,7 +34,8 @@ class _Program(click.Group):
         """Run a command line and exit; the name is the same however the program was started."""
         arguments = sys.argv[1:] if args is None else list(args)
         try:
-            code = super().main(arguments, prog_name, **(extra | {"standalone_mode": False}))
+            with _terminable():
+                code = super().main(arguments, prog_name, **(extra | {"standalone_mode": False}))
         except click.ClickException as error:
             code = _told(error, as_json="--json" in arguments)  # wrong usage was found before it was read
         sys.exit(code)
@@ -52,6 +56,25 @@ class _Program(click.Group):
             ctx.exit(_unwritten(error))
         except (Exception, KeyboardInterrupt) as error:
             ctx.exit(_told(error, as_json=bool(ctx.meta.get(JSON))))
+
+
+@contextmanager
+def _terminable() -> Iterator[None]:
+    """Let SIGTERM end a command in order, so that it leaves neither a lock nor a temporary file behind."""
+
+    def leave(number: int, _: object) -> NoReturn:
+        click.echo("Terminated.", err=True)
+        sys.exit(128 + number)
+
+    in_main = threading.current_thread() is threading.main_thread()
+    if not in_main or signal.getsignal(signal.SIGTERM) != signal.SIG_DFL:
+        yield
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _told(error: BaseException, *, as_json: bool) -> int:

@@ -25,7 +25,7 @@ EXIT_CODES = {
     141: "nobody reads the output any more",
     143: "terminated",
 }
-"""What the shell is told; these numbers stay. 143 is the system's own, for a program that it ends."""
+"""What the shell is told; these numbers stay."""
 
 ADVICE = (  # keywords of Python that are options here, under the same name
     "id|time|target|past|future|static|freq|missing|separator|decimal|encoding|date_format|season_zone|duplicates|bad_series"
