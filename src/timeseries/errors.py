@@ -134,7 +134,7 @@ class MissingArtifactError(FileNotFoundError, ArtifactError):
 
 
 class MemoryLimitError(TimeSeriesError, MemoryError):
-    """A job needs more memory than there is; known before it starts."""
+    """A job needs more memory than there is; known before it starts, or when it gets no more."""
 
     exit_code = 5
     code = "TS-R003"

@@ -15,7 +15,7 @@ from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import seeded
+from timeseries.deeplearning.runtime import seeded, told_of_memory
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -27,6 +27,7 @@ from timeseries.windows import Ints, WindowIndex
 Floats = npt.NDArray[np.float64]
 ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
+SMALLER = "take a shorter context, a smaller network or a larger machine."
 FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
 
 
@@ -155,11 +156,13 @@ def fit_network(
         if finished is not None:
             return Trained(network.eval(), finished, interrupted=False)
         stride = network.position_stride if model.every_position else None
-        training = Trainer(model, loss, reporter, keeper).fit(
-            network,
-            Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
-            None if validation is None else Batches(gather, validation, FORECAST_BATCH),
-        )
+        job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
+        with told_of_memory(job, f"Lower batch_size={model.batch_size}, or {SMALLER}"):
+            training = Trainer(model, loss, reporter, keeper).fit(
+                network,
+                Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
+                None if validation is None else Batches(gather, validation, FORECAST_BATCH),
+            )
     if keeper is not None and not training.interrupted:
         keeper.finish(network, training.history)
     return Trained(network.eval(), *training)
@@ -200,7 +203,8 @@ def forecast(
         When a forecast is not finite, naming series and row.
     """
     parts = []
-    with torch.inference_mode():
+    job = f"Forecasting from {min(len(origins), FORECAST_BATCH)} windows at once"
+    with torch.inference_mode(), told_of_memory(job, SMALLER.capitalize()):
         for first in range(0, len(origins), FORECAST_BATCH):
             part = slice(first, first + FORECAST_BATCH)
             parts.append(network(gather.window(series[part], origins[part])).cpu())  # (B, H, D, P)

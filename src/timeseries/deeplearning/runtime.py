@@ -5,16 +5,18 @@ from that stream therefore takes turns: fits in several threads give the weights
 """
 
 import os
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 
-from timeseries.errors import SettingError
+from timeseries.errors import MemoryLimitError, SettingError
 from timeseries.process import Turns
 
 _stream = Turns()  # of PyTorch's random numbers
+_REFUSED = re.compile("can't allocate memory|not enough memory")  # what PyTorch's allocator says on a CPU
 
 
 def available_devices() -> list[str]:
@@ -62,6 +64,27 @@ def _float32() -> Iterator[None]:
         yield
     finally:
         torch.set_default_dtype(found)
+
+
+@contextmanager
+def told_of_memory(job: str, advice: str) -> Iterator[None]:
+    """Say which job got no more memory, and what to do, where PyTorch raises a fault of its allocator.
+
+    Raises
+    ------
+    MemoryLimitError
+        With the number of bytes, where PyTorch says it.
+    """
+    try:
+        yield
+    except MemoryLimitError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, (MemoryError, torch.OutOfMemoryError)) and not _REFUSED.search(str(error)):
+            raise
+        wanted = re.search(r"allocate ([\d.]+ ?(bytes|[KMG]iB))", str(error))
+        bytes_wanted = f" on asking for {wanted[1]} more" if wanted else ""
+        raise MemoryLimitError(f"{job} ran out of memory{bytes_wanted}. {advice}") from error
 
 
 def wait_for(device: torch.device) -> None:
