@@ -149,6 +149,8 @@ def test_bounds_coverage_and_file_options_reach_the_forecaster(run, data, given)
     options += [
         "--separator",
         ";",
+        "--thousands",
+        ".",
         "--encoding",
         "cp1252",
         "--date-format",
@@ -166,11 +168,26 @@ def test_bounds_coverage_and_file_options_reach_the_forecaster(run, data, given)
         "upper": -1.5,
         "integer": True,
         "decimal": ",",
+        "thousands": ".",
         "separator": ";",
         "encoding": "cp1252",
         "date_format": "%d.%m.%Y",
         "duplicates": "mean",
     }
+
+
+def test_grouped_thousands_are_read_once_named_and_the_model_remembers_them(run, data, table):
+    grouped = table.assign(y=[f"{1e4 * y:,.2f}".translate({44: ".", 46: ","}) for y in table["y"]])
+    grouped.to_csv(data, index=False, sep=";")
+    told = run("fit", data, "-o", "m", *SMALL, "--decimal", ",", code=3).stderr
+    assert told.endswith("\nTo fix this: give --thousands . for groups of three digits.\n")
+    run("fit", data, "-o", "m", *SMALL, "--thousands", ".")
+    assert Forecaster.load("m").layout.thousands == "."
+    answer = run("forecast", "m", data).stdout
+    plain = Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).fit(
+        table.assign(y=(1e4 * table["y"]).round(2))
+    )
+    assert answer == plain.predict().to_csv(index=False)
 
 
 @pytest.mark.parametrize("text", ["0.8", "100", "a", "", "80;95", "nan"])

@@ -214,7 +214,7 @@ FORECASTER = [
     *[put("layout", "freq", value) for value in ("fortnight", 1.5, 0, [], " " * 10**6)],
     *[put("layout", "season", value) for value in (0, -1, 1.5, "24", [])],
     *[put("layout", "past", value) for value in (None, 5, "load", ["load", "load"], [["load"]])],
-    *[put("layout", name, "x") for name in ("missing", "duplicates", "bad_series", "decimal")],
+    *[put("layout", name, "x") for name in ("missing", "duplicates", "bad_series", "decimal", "thousands")],
     *[put("layout", name, None) for name in ("id", "time", "missing")],
     put("layout", "separator", 5),
     put("layout", "target", []),

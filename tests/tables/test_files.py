@@ -76,10 +76,10 @@ def test_a_comma_before_three_digits_is_not_guessed(cell):
     told = refusal(content)
     assert f"column 'y', row 0 (line 2 of the file) holds '{cell}'" in told
     assert "give decimal=','" in told
-    assert "write no thousands separators" in told
+    assert "or thousands=',' for groups of three digits" in told
     number = float(cell.replace(",", "."))
     assert read(content, TableLayout(decimal=",")).frame["y"].tolist() == [number] * 2
-    with pytest.raises(DataError, match="must hold numbers"):
+    with pytest.raises(DataError, match=r"(?s)must hold numbers.*give thousands=','"):
         Panel.from_file(io.BytesIO(content.encode()), TableLayout(decimal="."))
 
 
@@ -90,22 +90,24 @@ def test_one_clear_decimal_comma_decides_for_the_others(clear):
     assert frame["y"].tolist() == [float(clear.replace(",", "."))] * 2
 
 
-@pytest.mark.parametrize("cell", ["1,234,567", "1,234.5", "1.234,5", "1.234.567,8"])
-def test_thousands_separators_are_refused_with_the_cell(cell):
+@pytest.mark.parametrize(
+    ("cell", "mark"), [("1,234,567", ","), ("1,234.5", ","), ("1.234,5", "."), ("1.234.567,8", ".")]
+)
+def test_thousands_separators_are_refused_with_the_cell_and_the_setting(cell, mark):
     with pytest.raises(DataError) as caught:
         Panel.from_file(io.BytesIO(f"ds;y\n1;{cell}\n2;{cell}\n".encode()))
     assert f"row 0 (line 2 of the file), ds 1: '{cell}'" in str(caught.value)
-    assert "write no thousands separators" in str(caught.value)
+    assert str(caught.value).endswith(f"To fix this: give thousands={mark!r} for groups of three digits.")
 
 
 def test_a_point_in_a_file_of_decimal_commas_is_refused_not_read_as_thousands():
-    with pytest.raises(DataError, match="one decimal mark"):
+    with pytest.raises(DataError, match=r"ds 1: '1\.234'\nTo fix this: give thousands='\.'"):
         Panel.from_file(io.BytesIO(b"ds;y\n1;1.234\n2;2,5\n"))
 
 
 def test_a_file_with_both_thousands_and_decimal_commas_is_refused():
     content = b"ds;x;y\n1;1,234,567;2,5\n2;7,654,321;3,5\n"
-    with pytest.raises(DataError, match="one decimal mark"):
+    with pytest.raises(DataError, match="give decimal=','"):
         Panel.from_file(io.BytesIO(content), TableLayout(target="y"))
 
 
@@ -164,6 +166,11 @@ def test_a_named_encoding_that_does_not_fit_is_refused():
         ({"separator": ""}, "separator must be one character"),
         ({"separator": '"'}, "separator must be one character"),
         ({"separator": ",", "decimal": ","}, "must differ"),
+        ({"thousands": "_"}, "thousands must be one of '.', ',', \"'\" and ' ', got '_'"),
+        ({"thousands": ""}, "thousands must be one of"),
+        ({"thousands": 5}, "as text, got 5"),
+        ({"thousands": ",", "decimal": ","}, "decimal and thousands are both ','; they must differ"),
+        ({"thousands": " ", "separator": " "}, "separator and thousands are both ' '; they must differ"),
         ({"encoding": "utf-9"}, "Unknown encoding 'utf-9'"),
         ({"encoding": "base64"}, "Unknown encoding 'base64'"),
         ({"duplicates": "frist"}, "Did you mean 'first'"),

@@ -28,7 +28,7 @@ EXIT_CODES = {
 """What the shell is told; these numbers stay."""
 
 ADVICE = (  # keywords of Python that are options here, under the same name
-    "id|time|target|past|future|static|freq|missing|separator|decimal|encoding|date_format|season_zone|duplicates|bad_series"
+    "id|time|target|past|future|static|freq|missing|separator|decimal|thousands|encoding|date_format|season_zone|duplicates|bad_series"
     "|horizon|context_length|val_size|coverage|lower|upper"
 )
 

@@ -63,6 +63,9 @@ def table_options(command: Command) -> Command:
             ),
             click.option("--separator", metavar="MARK", help="Between the columns of a CSV [detected]."),
             click.option("--decimal", metavar="MARK", help="Decimal point or comma of a CSV [detected]."),
+            click.option(
+                "--thousands", metavar="MARK", help="Between groups of three digits: . , ' or space [none]."
+            ),
             click.option("--encoding", help="Of a CSV, such as utf-8 or cp1252 [detected]."),
             click.option(
                 "--date-format", metavar="FORMAT", help="Of the stamps, such as %d/%m/%Y [detected]."

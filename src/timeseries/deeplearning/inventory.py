@@ -129,7 +129,7 @@ def _is_layout(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     names, options = ("id", "time"), ("missing", "duplicates", "bad_series")
-    maybe = ("date_format", "separator", "decimal")
+    maybe = ("date_format", "separator", "decimal", "thousands")
     target, freq = value.get("target"), value.get("freq")
     return (
         all(_is_name(value.get(name)) for name in names)

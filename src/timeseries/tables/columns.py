@@ -13,10 +13,12 @@ from pandas.tseries.api import guess_datetime_format
 from timeseries.errors import SettingError
 from timeseries.process import warnings_as
 from timeseries.steps import STAMP
-from timeseries.tables.layout import Table
+from timeseries.tables.layout import Table, TableLayout
+from timeseries.tables.numerals import GROUPED, Numerals, advice, written_as
 
 _LARGEST_INTEGER_STAMP = 2**53  # beyond it, float64 no longer tells neighbours apart
 _EARLIEST, _LATEST = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
+_DIGIT = re.compile("[0-9]")
 _DAY_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"
 
 
@@ -200,14 +202,21 @@ def reads_as_dates(column: pd.Series) -> bool:
     return not isinstance(column.iloc[0], str) or _date_format(column) is not None
 
 
-def holds_numbers(column: pd.Series) -> bool:
+def holds_numbers(column: pd.Series, layout: TableLayout) -> bool:
     """Tell whether a column is made of numbers, or at least tries to be: text of which some is a number."""
     if types.is_numeric_dtype(column.dtype):
         return True
     if not types.is_string_dtype(column.dtype) and column.dtype != object:
         return False
-    text = _without_signals(column).dropna()
-    return bool(_as_numbers(text).notna().any() or _with_commas(text).any())
+    cells = _without_signals(column).dropna()
+    texts = [cell for cell in cells if isinstance(cell, str)]
+    named = Numerals(layout.decimal_mark or ".", layout.thousands)
+    return bool(
+        _as_numbers(cells).notna().any()
+        or _with_commas(cells).any()
+        or not np.isnan(named.read(texts)).all()
+        or any(not np.isnan(way.read(texts)).any() for way in GROUPED if texts)
+    )
 
 
 def numbers(table: Table, column: Hashable) -> np.ndarray:
@@ -244,27 +253,36 @@ def _without_signals(cells: pd.Series) -> pd.Series:
 
 
 def _numbers_from_objects(table: Table, column: Hashable, cells: pd.Series) -> pd.Series:
-    """Read a column of Python objects as numbers; refuse text, even text that looks like a number."""
+    """Read a column of Python objects as numbers; text only where the marks it is written with are known."""
     problem = f"Column {column!r} of the {table.name} must hold numbers"
     if not types.is_string_dtype(cells.dtype) and cells.dtype != object:
         fix = "convert it to numbers, or leave it out; forecasts are of numbers, not of classes."
         raise table.fault(f"{problem}, not {cells.dtype} values.", np.arange(len(cells)), fix, column)
-    read = _as_numbers(cells)
-    is_text = cells.map(lambda cell: isinstance(cell, str)).to_numpy(dtype=bool)
-    unread = (read.isna() & cells.notna()).to_numpy(dtype=bool)
-    wrong = unread if unread.any() else is_text
-    if not wrong.any():
-        return read.astype(np.float64)
-    rows = np.flatnonzero(wrong)
-    if _with_commas(cells.iloc[rows[:1]]).any():
-        fix = (
-            "write no thousands separators and one decimal mark; where a file is read, decimal=',' names it."
-        )
-    elif unread.any():
-        fix = "correct these cells, or make them NaN and give missing='mask'."
-    else:
+    decimal = table.layout.decimal_mark or table.decimal
+    thousands = table.layout.thousands
+    is_text = cells.map(lambda cell: isinstance(cell, str)).to_numpy(dtype=bool)  # (N,)
+    read = _as_numbers(cells).to_numpy(dtype=np.float64, copy=True)  # (N,)
+    read[is_text] = Numerals(decimal or ".", thousands).read(cells[is_text])
+    unread = np.isnan(read) & cells.notna().to_numpy(dtype=bool)  # (N,)
+    if unread.any():
+        fix = _fix_of_text(table, cells[is_text], cells[unread])
+        raise table.fault(f"{problem}.", np.flatnonzero(unread), fix, column)
+    if is_text.any() and decimal is None and thousands is None:
         fix = f"convert the text: frame[{column!r}] = pd.to_numeric(frame[{column!r}])."
-    raise table.fault(f"{problem}.", rows, fix, column)
+        raise table.fault(f"{problem}.", np.flatnonzero(is_text), fix, column)
+    return pd.Series(read)
+
+
+def _fix_of_text(table: Table, texts: pd.Series, unread: pd.Series) -> str:
+    """Say what makes numbers of text: other marks where all that has digits is written with them."""
+    with_digits = [text for text in dict.fromkeys(texts) if _DIGIT.search(text)]
+    numerals = [isinstance(cell, str) and bool(_DIGIT.search(cell)) for cell in unread]
+    ways = written_as(with_digits, table.layout, table.decimal) if any(numerals) else []
+    correct = "or leave them empty and give missing='mask'."
+    if not ways:
+        return f"correct these cells, {correct}"
+    more = "." if all(numerals) else f"; correct the cells without digits, {correct}"
+    return advice(ways, table.layout) + more
 
 
 def _as_numbers(cells: pd.Series) -> pd.Series:

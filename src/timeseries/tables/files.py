@@ -22,6 +22,7 @@ from timeseries.errors import DataError, MissingExtraError, require_path, shown
 from timeseries.process import warnings_as
 from timeseries.tables.frames import Source
 from timeseries.tables.layout import TableLayout
+from timeseries.tables.numerals import mark_class
 from timeseries.tables.roles import duplicate_columns
 
 _ABSENT = ["", "NA", "N/A", "n/a", "#N/A", "<NA>", "NaN", "nan", "-nan", "-NaN", "NULL", "null", "None"]
@@ -189,14 +190,19 @@ def _text(content: bytes, name: str, layout: TableLayout) -> Source:
         header = pd.read_csv(text, header=None, nrows=1, dtype=str, sep=writing.separator).iloc[0].fillna("")
     if header.duplicated().any():
         raise duplicate_columns(header, name)
-    writing = replace(writing, decimal=layout.decimal or ".")
+    writing = replace(writing, decimal=layout.decimal_mark or ".")
     frame = _cells(writing, list(header), layout)
-    if layout.decimal is None and _has_decimal_commas(frame, name, layout):
+    if layout.decimal_mark is None and _has_decimal_commas(frame, name, layout):
         writing = replace(writing, decimal=",")
         frame = _cells(writing, list(header), layout)
     if layout.id in frame.columns and frame[layout.id].str.fullmatch(r"0|-?[1-9]\d{0,17}").all():
         frame[layout.id] = frame[layout.id].astype("int64")
-    return Source(frame=frame, in_file=_row_by_line(writing, frame), notes=writing.note())
+    return Source(
+        frame=frame,
+        in_file=_row_by_line(writing, frame),
+        decimal="," if writing.decimal == "," else None,
+        notes=writing.note(),
+    )
 
 
 def _row_by_line(writing: _Writing, frame: pd.DataFrame) -> bool:
@@ -252,7 +258,7 @@ def _widths(sample: str, mark: str) -> list[int]:
 def _has_decimal_commas(frame: pd.DataFrame, name: str, layout: TableLayout) -> bool:
     """Tell whether numbers are written 1,5; refuse a file in which 1,234 may be one or a thousand."""
     columns = [column for column in frame.columns if column not in (layout.id, layout.time)]
-    meanings = {column: _comma(frame[column]) for column in columns}
+    meanings = {column: _comma(frame[column], layout.thousands) for column in columns}
     found = set(meanings.values())
     if "unclear" in found and found <= {"unclear", ""}:
         column = next(column for column, meaning in meanings.items() if meaning == "unclear")
@@ -260,7 +266,7 @@ def _has_decimal_commas(frame: pd.DataFrame, name: str, layout: TableLayout) -> 
         raise DataError(
             f"The {name}, column {column!r}, row {row} (line {row + 2} of the file) holds "
             f"{frame[column].iloc[row]!r}: is that a decimal comma, or does it separate thousands?\n"
-            "To fix this: give decimal=',' for a decimal comma, or write no thousands separators.",
+            "To fix this: give decimal=',' for a decimal comma, or thousands=',' for groups of three digits.",
             column=column,
             row=row,
             value=frame[column].iloc[row],
@@ -268,17 +274,23 @@ def _has_decimal_commas(frame: pd.DataFrame, name: str, layout: TableLayout) -> 
     return "decimal" in found and "thousands" not in found  # else the cells are refused where they are used
 
 
-def _comma(column: "pd.Series[Any]") -> str:
-    """Say what commas in a column of numbers are: "decimal", "thousands", "unclear", or "" without any."""
+def _comma(column: "pd.Series[Any]", thousands: str | None) -> str:
+    """Say what commas in a column of numbers are: "decimal", "thousands", "unclear", or "" without any.
+
+    Where another mark groups the thousands, a comma cannot.
+    """
     if pd.api.types.is_numeric_dtype(column.dtype) or not len(column):
         return ""
     cells = column.dropna().astype(str).str.strip()
+    if thousands is not None:
+        cells = cells.str.replace(rf"(?<=\d){mark_class(thousands)}(?=\d)", "", regex=True)
     commas = cells[cells.str.contains(",", regex=False)]
     if not len(commas) or not cells.str.fullmatch(_COMMA_NUMBER).all():
         return ""
     if commas.str.fullmatch(_CLEAR_THOUSANDS).any():
         return "thousands"
-    return "decimal" if commas.str.fullmatch(_CLEAR_DECIMAL).any() else "unclear"
+    clear = thousands is not None or commas.str.fullmatch(_CLEAR_DECIMAL).any()
+    return "decimal" if clear else "unclear"
 
 
 def _cells(writing: _Writing, header: list[str], layout: TableLayout) -> pd.DataFrame:

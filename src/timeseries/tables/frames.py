@@ -29,6 +29,8 @@ class Source:
     """Path of the file it was read from."""
     in_file: bool = False
     """Whether row r is line r + 2 of a text file."""
+    decimal: str | None = None
+    """The decimal mark of a text file."""
     notes: tuple[str, ...] = ()
     """What was found or done on the way, one sentence each."""
 

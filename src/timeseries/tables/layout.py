@@ -4,6 +4,7 @@ Whoever finds a fault names it through :class:`Table`, so that all errors locate
 """
 
 import codecs
+import itertools
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +23,8 @@ _OPTIONS = {
     "duplicates": ["error", "first", "last", "mean"],
     "bad_series": ["error", "drop"],
 }
+THOUSANDS = (".", ",", "'", " ")
+"""Marks that can group the digits of a number by thousands."""
 _ONE_COLUMN = ("id", "time")
 _SEVERAL_COLUMNS = ("past", "future", "static")
 _WRITING = {  # settings about text, and what each expects
@@ -29,6 +32,7 @@ _WRITING = {  # settings about text, and what each expects
     "date_format": "a format such as '%d/%m/%Y'",
     "separator": "one character such as ';'",
     "decimal": "'.' or ','",
+    "thousands": "one of '.', ',', \"'\" and ' '",
     "encoding": "the name of an encoding such as 'utf-8'",
 }
 
@@ -85,7 +89,11 @@ class TableLayout:
     separator: str | None = None
     """What separates the cells of a text file. None: comma, semicolon, tab or bar, detected."""
     decimal: str | None = None
-    """The decimal mark of a text file, "." or ",". None: detected."""
+    """The decimal mark of numbers that are text, in a file or frame: "." or ",". None: the one that thousands
+    leaves; else detected in a file, while a frame must hold numbers."""
+    thousands: str | None = None
+    """The mark that groups the digits of numbers that are text by three, in a file or frame: ".", ",", "'" or
+    " ". None: there is none, and a number that seems to have one is refused."""
     encoding: str | None = None
     """The encoding of a text file, such as "utf-8" or "cp1252". None: detected."""
 
@@ -115,6 +123,11 @@ class TableLayout:
         """The targets as a tuple; empty where the table decides."""
         return _names(self.target)
 
+    @property
+    def decimal_mark(self) -> str | None:
+        """The decimal mark as named, or as the mark of thousands leaves it; None where neither says."""
+        return self.decimal or {".": ",", ",": "."}.get(self.thousands or "")
+
     def _check_writing(self) -> None:
         """Refuse what no text file can be written with."""
         for name, example in _WRITING.items():
@@ -124,8 +137,11 @@ class TableLayout:
             raise SettingError(f"decimal must be '.' or ',', got {shown(self.decimal)}.")
         if self.separator is not None and (len(self.separator) != 1 or self.separator in '"\r\n'):
             raise SettingError(f"separator must be one character such as ';', got {shown(self.separator)}.")
-        if self.separator is not None and self.separator == self.decimal:
-            raise SettingError(f"separator and decimal are both {self.decimal!r}; they must differ.")
+        if self.thousands not in (None, *THOUSANDS):
+            raise SettingError(f"thousands must be {_WRITING['thousands']}, got {shown(self.thousands)}.")
+        for one, two in itertools.combinations(("separator", "decimal", "thousands"), 2):
+            if getattr(self, one) is not None and getattr(self, one) == getattr(self, two):
+                raise SettingError(f"{one} and {two} are both {getattr(self, one)!r}; they must differ.")
         if self.encoding is not None:
             try:
                 "a".encode(self.encoding)
@@ -165,6 +181,8 @@ class Table:
     """Path of the file that the table was read from."""
     in_file: bool = False
     """Whether row r of the table is line r + 2 of a file."""
+    decimal: str | None = None
+    """The decimal mark that was found in the file; None in a frame."""
     notes: list[str] = field(default_factory=list)
     """What was done to the table so far."""
 

@@ -29,6 +29,7 @@ def read_table(source: Source, layout: TableLayout) -> Table:
         targets=targets,
         file=source.file,
         in_file=source.in_file,
+        decimal=source.decimal,
         notes=notes,
     )
     used = {layout.id, layout.time, *table.columns, *layout.future, *layout.static}
@@ -59,6 +60,7 @@ def read_future_table(source: Source, layout: TableLayout, past: Table) -> Table
         name=name,
         file=source.file,
         in_file=source.in_file,
+        decimal=source.decimal,
         notes=list(source.notes),
     )
 
@@ -122,8 +124,8 @@ def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hasha
             _require(frame, name, "target", "table")
         return "joint", named, []
     roles = {layout.time, *layout.past, *layout.future, *layout.static}
-    series = tuple(name for name in frame.columns if name not in roles and holds_numbers(frame[name]))
-    if "y" in frame.columns and not holds_numbers(frame["y"]) and "y" not in roles:
+    series = tuple(name for name in frame.columns if name not in roles and holds_numbers(frame[name], layout))
+    if "y" in frame.columns and not holds_numbers(frame["y"], layout) and "y" not in roles:
         return "joint", ("y",), []  # what is meant to be forecast is not left out: its cells are refused
     if not series:
         raise DataError(
