@@ -117,7 +117,10 @@ def test_a_wide_table_has_a_series_per_column_in_the_order_of_the_columns():
     assert panel.values[:, 0].tolist() == [5, 6, 7, 8, 1, 2, 3, 4]
     assert panel.time[:4].tolist() == panel.time[4:].tolist() == list(hours(4).to_pydatetime())
     assert panel.targets == ("y",)
-    assert "Every column of numbers is a series of its own (2)." in panel.notes
+    assert (
+        "Every column of numbers is a series of its own (2): 'south', 'north'. If some are covariates, name "
+        "what is what: target='...', past=['...'], future=['...']."
+    ) in panel.notes
 
 
 def test_covariates_of_a_wide_table_belong_to_every_series():
@@ -420,13 +423,18 @@ def test_a_future_that_does_not_continue_the_history_is_refused(change, told):
 
 
 def test_a_future_without_known_covariates_is_refused():
-    assert "TableLayout(future=[...])" in error(long_frame(), kind=SettingError, future=future_frame())
+    assert "name them, future=['...']" in error(long_frame(), kind=SettingError, future=future_frame())
 
 
 def test_absent_stamps_cannot_be_masked_under_covariates_known_into_the_future():
     told = error(long_frame().drop(index=[4]), TableLayout(future=["price"], missing="mask"))
     assert "(price) need a value at every stamp, but stamps are absent before series 'b', row 4" in told
-    assert "add rows for the absent stamps" in told
+    assert "add a row for each absent stamp, with its covariates known into the future" in told
+    both = error(long_frame().drop(index=[4]), TableLayout(future=["price"]))
+    assert "and an empty target, and give missing='mask', or correct freq" in both
+    added = set_cell(long_frame(), 4, "y", NAN)  # as both say
+    panel = Panel.from_frame(added, TableLayout(future=["price"], missing="mask"))
+    assert np.isnan(panel.values[4, 0])
 
 
 # --- what a bad table is told ---
@@ -561,8 +569,8 @@ def test_a_row_without_series_is_named(name):
             "mixes time zones or offsets; the first is +01:00.\n  series 'y', column 'ds', row 2: '2024",
         ),
         (
-            [pd.Timestamp("2024-01-01", tz=zone) for zone in ("UTC", "UTC", "Asia/Tokyo", "UTC")],
-            "fix this: frame['ds'] = pd.to_datetime(frame['ds'], utc=True)",
+            [pd.Timestamp("2024-01-01 05:00", tz=zone) for zone in ("UTC", "UTC", "Asia/Tokyo", "UTC")],
+            "In Python: frame['ds'] = pd.to_datetime(frame['ds'], utc=True)",
         ),
         ([1.0, 2.0, 2.5, 3.0], "must be whole and below 2**53.\n  series 'y', column 'ds', row 2: 2.5"),
         ([1, 2, 3, 2**60], "must be whole and below 2**53"),
@@ -581,7 +589,7 @@ def test_a_table_without_stamps_is_told_what_was_looked_for():
     assert "Looked for a column 'ds': none." in told
     assert "index of dates: it is a RangeIndex" in told
     assert "only column of dates: none" in told
-    assert "frame.assign(ds=range(len(frame)))" in told
+    assert "In Python: frame = frame.assign(**{'ds': range(len(frame))})" in told
     two = wide_frame().rename(columns={"ds": "from"}).assign(to=hours(4, "2025-01-01"))
     assert "only column of dates: several ('from', 'to')" in error(two)
     assert "Did you mean 'DS '?" in error(wide_frame().rename(columns={"ds": "DS "}).assign(to=hours(4)))
@@ -598,7 +606,7 @@ def test_a_table_without_stamps_is_told_what_was_looked_for():
         ),
         (TableLayout(id="unique_ids"), "no column 'unique_ids', the layout's id. Did you mean 'unique_id'?"),
         (TableLayout(past="wind"), "no column 'wind', the layout's past."),
-        (TableLayout(future="wind"), "TableLayout(future=...)"),
+        (TableLayout(future="wind"), "future='...'"),
         (TableLayout(static="wind"), "no column 'wind', the layout's static."),
     ],
 )
@@ -632,7 +640,7 @@ def test_a_stamp_that_occurs_twice_is_named_with_both_rows(value, agree):
 
 def test_stamps_repeated_in_a_table_without_series_hint_at_their_column():
     told = error(long_frame().rename(columns={"unique_id": "shop"}).assign(ds=[*hours(3), *hours(4)]))
-    assert "name their column in TableLayout(id=...)" in told
+    assert "name their column: id='shop'" in told
 
 
 def test_an_hour_that_occurs_twice_hints_at_the_clock_change():

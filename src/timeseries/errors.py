@@ -27,6 +27,8 @@ PLACE = ("file", "series", "column", "row", "line", "time", "value")
 """What a DataError can know of its first offender."""
 LARGEST_WHOLE = 10**15
 """The largest whole number that a setting may be: no count of rows or steps comes near it."""
+IN_PYTHON = "In Python: "
+"""How the line of a message begins that is code: the command line leaves it out."""
 LONGEST = 200  # characters of a value that a message shows
 
 

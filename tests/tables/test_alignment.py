@@ -71,23 +71,78 @@ def test_zones_and_offsets_of_every_kind_are_kept(column, zone, dtype):
 @pytest.mark.parametrize(
     "column",
     [
-        ["2024-01-01 00:00:00+01:00", "2024-01-01 00:00:00+02:00"],
-        ["2024-01-01 00:00:00+01:00", "2024-01-01 00:00:00"],
-        [pd.Timestamp("2024-01-01", tz="UTC"), pd.Timestamp("2024-01-01", tz="Asia/Tokyo")],
-        [datetime.datetime(2024, 1, 1, tzinfo=BERLIN), datetime.datetime(2024, 1, 1)],
+        ["2024-01-01 05:00:00+01:00", "2024-01-01 05:00:00+02:00"],
+        ["2024-01-01 05:00:00+01:00", "2024-01-01 05:00:00"],
+        [pd.Timestamp("2024-01-01 05:00", tz="UTC"), pd.Timestamp("2024-01-01 05:00", tz="Asia/Tokyo")],
+        [datetime.datetime(2024, 1, 1, 5, tzinfo=BERLIN), datetime.datetime(2024, 1, 1, 5)],
     ],
 )
 def test_mixed_offsets_are_refused_with_the_fix(column):
     told = refusal(pd.DataFrame({"ds": pd.Series(column, dtype=object), "y": [1.0, 2.0]}))
     assert "mixes time zones or offsets" in told
     assert "row 1: " in told
-    assert "pd.to_datetime(frame['ds'], utc=True)" in told
+    assert "\nIn Python: frame['ds'] = pd.to_datetime(frame['ds'], utc=True)" in told
+    all_zoned = all(pd.Timestamp(stamp).tz is not None for stamp in column)
+    assert ("season_zone='Europe/Berlin'" in told) == all_zoned  # no clock helps a stamp without offset
+
+
+def as_written(stamps, kind):
+    """Write stamps as text with offsets, or as Python's datetimes of fixed offsets."""
+    texts = [stamp.isoformat() for stamp in stamps]
+    return texts if kind == "text" else [datetime.datetime.fromisoformat(text) for text in texts]
+
+
+CLOCK = TableLayout(season_zone="Europe/Berlin")
+
+
+@pytest.mark.parametrize("kind", ["text", "datetimes"])
+@pytest.mark.parametrize("start", ["2024-03-30 20:00", "2024-10-26 20:00", "2024-07-01"])
+def test_offsets_of_a_named_clock_are_read_as_utc(start, kind):
+    stamps = hours(12, start, tz="Europe/Berlin")
+    frame = pd.DataFrame({"ds": pd.Series(as_written(stamps, kind), dtype=object), "y": 1.0})
+    panel = Panel.from_frame(frame, CLOCK)
+    assert (panel.zone, panel.frequency.step) == ("UTC", "h")
+    assert pd.DatetimeIndex(panel.time).tolist() == stamps.tz_convert("UTC").tz_localize(None).tolist()
+    assert "Column 'ds' of the table is written with offsets from UTC: read as UTC." in panel.notes
+
+
+def test_a_future_with_one_offset_continues_a_history_with_two():
+    stamps = hours(12, "2024-03-30 20:00", tz="Europe/Berlin")
+    frame = with_price(as_written(stamps, "text"))
+    layout = TableLayout(season_zone="Europe/Berlin", target="y", future="price")
+    panel = Panel.from_frame(frame[:9], layout, future=frame[9:])
+    assert panel.known[:, 0].tolist() == [*range(12)]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo"])
+def test_stamps_in_utc_or_in_a_named_zone_stay_as_they_are_under_a_named_clock(zone):
+    panel = Panel.from_frame(pd.DataFrame({"ds": hours(4, tz=zone), "y": 1.0}), CLOCK)
+    assert panel.zone == zone
+    assert not any("read as UTC" in note for note in panel.notes)
+
+
+@pytest.mark.parametrize("kind", ["text", "datetimes"])
+@pytest.mark.parametrize("layout", [DEFAULT, CLOCK])
+def test_local_days_with_offsets_are_told_to_be_plain_dates(layout, kind):
+    days = pd.date_range("2024-03-29", periods=4, tz="Europe/Berlin")
+    frame = pd.DataFrame({"ds": pd.Series(as_written(days, kind), dtype=object), "y": 1.0})
+    told = refusal(frame, layout)
+    assert "To fix this: write days as plain dates, without an offset." in told
+    assert "frame['ds'].map(lambda t: str(t)[:10])" in told
+    frame["ds"] = frame["ds"].map(lambda t: str(t)[:10])  # as the message has it
+    assert Panel.from_frame(frame).frequency.step == "D"
+
+
+def test_a_stamp_without_offset_among_others_is_refused_even_under_a_named_clock():
+    texts = ["2024-01-01 05:00+01:00", "2024-01-01 06:00"]
+    assert "mixes time zones or offsets" in refusal(pd.DataFrame({"ds": texts, "y": 1.0}), CLOCK)
 
 
 def test_local_days_in_a_time_zone_are_told_to_drop_it():
     days = pd.date_range("2024-03-25", periods=12, tz="Europe/Berlin")
     told = refusal(pd.DataFrame({"ds": days, "y": 1.0}))
-    assert "If these are local days or months, drop the zone: frame['ds'].dt.tz_localize(None)." in told
+    assert "If these are local days or months, drop the zone." in told
+    assert told.endswith("In Python: frame['ds'] = frame['ds'].dt.tz_localize(None)")
     assert "column 'ds', row 7: Timestamp('2024-04-01 00:00:00+0200'" in told
     assert Panel.from_frame(pd.DataFrame({"ds": days.tz_localize(None), "y": 1.0})).frequency.step == "D"
 
@@ -186,6 +241,56 @@ def test_repeated_stamps_are_kept_once_as_asked(duplicates, number):
 
 def test_repeated_stamps_are_refused_with_all_three_ways_out():
     assert "give duplicates='first', 'last' or 'mean'" in refusal(repeated())
+
+
+def stacked(**columns):
+    """Three shops below each other, whose column nobody named."""
+    parts = [
+        pd.DataFrame({"ds": hours(4), "umsatz": np.arange(4) * 1.5 + shop, "filiale": f"F{shop}"})
+        for shop in range(3)
+    ]
+    return pd.concat(parts, ignore_index=True).assign(**columns)
+
+
+@pytest.mark.parametrize(
+    ("frame", "layout", "advised"),
+    [
+        (stacked(), DEFAULT, "id='filiale', with target='umsatz';"),
+        (stacked(), TableLayout(target="umsatz"), "id='filiale';"),
+        (stacked().rename(columns={"umsatz": "y"}), DEFAULT, "id='filiale';"),
+        (stacked(filiale=np.arange(12) // 4), DEFAULT, "id='filiale', with target='umsatz';"),
+        (stacked().astype({"filiale": "category"}), DEFAULT, "id='filiale', with target='umsatz';"),
+        (stacked(a=1.5), DEFAULT, "id='filiale', with target='...';"),
+        (stacked(nr=np.arange(12) // 4), DEFAULT, "id='filiale' or id='nr', with target='umsatz';"),
+        (stacked(row=range(12), stadt="B"), DEFAULT, "id='filiale', with target='...';"),
+        (stacked(filiale="F"), DEFAULT, "id='...';"),
+        (stacked().drop(columns="filiale"), DEFAULT, "id='...';"),
+    ],
+)
+def test_many_stamps_with_different_values_are_told_of_the_forgotten_series_first(frame, layout, advised):
+    told = refusal(frame, layout)
+    fix = f"To fix this: if the table holds several series, name their column: {advised} if it is one series"
+    assert fix in told
+    assert told.index("id=") < told.index("duplicates=")
+    assert "drop_duplicates" not in told
+
+
+def test_the_advised_column_makes_a_panel():
+    assert Panel.from_frame(stacked(), TableLayout(id="filiale", target="umsatz")).num_series == 3
+
+
+@pytest.mark.parametrize(
+    ("stamps", "y"),
+    [
+        ([*hours(30), *hours(30)], 1.0),
+        ([*hours(30), *hours(1)], range(31)),
+        ([*hours(30), *hours(2)], range(32)),
+    ],
+)
+def test_rows_that_agree_or_are_few_are_told_of_duplicates_first(stamps, y):
+    told = refusal(pd.DataFrame({"ds": stamps, "y": y}))
+    assert "To fix this: give duplicates='first', 'last' or 'mean'" in told
+    assert "; if the table holds several series, name their column: id='...'" in told
 
 
 def test_absent_values_do_not_count_in_a_mean():

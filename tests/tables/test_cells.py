@@ -166,7 +166,7 @@ def test_the_leap_day_and_the_days_around_the_years_are_on_the_grid():
 def test_a_panel_of_one_row_can_be_made_with_a_frequency():
     panel = Panel.from_frame(pd.DataFrame({"ds": [5], "y": [1.0]}), TableLayout(freq=1))
     assert (panel.lengths.tolist(), panel.future_times(2).tolist()) == ([1], [[6, 7]])
-    assert "TableLayout(freq='h')" in refusal(pd.DataFrame({"ds": [5], "y": [1.0]}))
+    assert "freq='h'" in refusal(pd.DataFrame({"ds": [5], "y": [1.0]}))
 
 
 def test_holes_in_integer_time_are_listed_or_masked():

@@ -14,6 +14,9 @@ from timeseries.errors import DataError
 from timeseries.frequency import Frequency
 from timeseries.tables.columns import refuse_nameless, series_codes, stamps
 from timeseries.tables.layout import SHOWN, Table, fault, joint_name, plain
+from timeseries.tables.roles import likely_ids
+
+_FEW, _MANY = 2, 10  # at least so many rows, and one row in so many, are more repeats than slips
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -64,10 +67,14 @@ class Timeline:
     @property
     def local_advice(self) -> str:
         """Say what helps if the steps are not regular because clocks were changed."""
-        if self.zone in (None, "UTC"):
-            return ""
+        return " If these are local days or months, drop the zone." if self.local_code else ""
+
+    @property
+    def local_code(self) -> str | None:
+        """The code that drops the zone of stamps, which may be local days."""
         name = self.table.layout.time
-        return f" If these are local days or months, drop the zone: frame[{name!r}].dt.tz_localize(None)."
+        utc = self.zone in (None, "UTC")
+        return None if utc else f"frame[{name!r}] = frame[{name!r}].dt.tz_localize(None)"
 
     def kept(self, keep: np.ndarray) -> "Timeline":
         """Leave out the rows, shape (N,), and series that are not to be kept."""
@@ -90,9 +97,17 @@ class Timeline:
         """Return the place of a position as the fields of a DataError."""
         return self.table.where(self.row(position), column)
 
-    def fault(self, problem: str, positions: np.ndarray, fix: str, column: Hashable = None) -> DataError:
+    def fault(
+        self,
+        problem: str,
+        positions: np.ndarray,
+        fix: str,
+        column: Hashable = None,
+        *,
+        code: str | None = None,
+    ) -> DataError:
         """Word an error about some positions."""
-        return self.table.fault(problem, self.numbers(positions), fix, column)
+        return self.table.fault(problem, self.numbers(positions), fix, column, code=code)
 
 
 def draw_timeline(table: Table) -> Timeline:
@@ -202,29 +217,51 @@ def _averaged(cells: np.ndarray, begins: np.ndarray) -> np.ndarray:
 def _duplicates(timeline: Timeline, again: np.ndarray) -> DataError:
     """Word the error about stamps that occur twice in a series, with both rows and whether they agree."""
     table, name = timeline.table, timeline.table.layout.time
-    columns = [*table.columns, *table.layout.future] if table.name == "table" else [*table.layout.future]
-    cells = table.frame[columns]
-    lines = []
-    for position in again[:SHOWN]:
-        one, two = timeline.row(position - 1), timeline.row(position)
-        agree = "agree" if cells.iloc[one].equals(cells.iloc[two]) else "differ"
-        lines.append(
-            f"{timeline.name(timeline.series(position))}, {name} "
-            f"{timeline.written(timeline.time[position])}: {table.numbered(one)} and {table.numbered(two)}, "
-            f"their values {agree}"
-        )
+    ones, twos = timeline.numbers(again - 1), timeline.numbers(again)  # (R,) rows of the table
+    differ = _differ(table, ones, twos)  # (R,)
+    lines = [
+        f"{timeline.name(timeline.series(again[number]))}, {name} "
+        f"{timeline.written(timeline.time[again[number]])}: {table.numbered(int(ones[number]))} and "
+        f"{table.numbered(int(twos[number]))}, their values {'differ' if differ[number] else 'agree'}"
+        for number in range(min(SHOWN, len(again)))
+    ]
     problem = f"Column {name!r} of the {table.name} has the same stamp twice within a series."
+    fix = "give duplicates='first', 'last' or 'mean', or drop the surplus rows"
     keys = [table.layout.id, name] if table.shape == "long" else [name]
-    fix = "give duplicates='first', 'last' or 'mean', or drop the surplus rows, "
-    fix += f"e.g. frame.drop_duplicates({keys!r})"
-    if table.shape != "long":
-        fix += "; if the table holds several series, name their column in TableLayout(id=...)"
+    code: str | None = f"frame = frame.drop_duplicates({keys!r})"
+    if table.shape != "long" and table.name == "table":
+        naming = f"if the table holds several series, name their column: {_id_advice(table)}"
+        many = differ.sum() >= max(_FEW, len(timeline.time) / _MANY)
+        fix = f"{naming}; if it is one series, {fix}" if many else f"{fix}; {naming}"
+        code = None if many else code
     if (
         timeline.time.dtype.kind == "M"
         and (timeline.time[again] != timeline.time[again].astype("datetime64[D]")).all()
     ):
         fix += "; if clocks were put back at that hour, convert the stamps to UTC"
-    return fault(problem, lines, len(again), f"{fix}.", **timeline.where(again[0], name))
+    return fault(problem, lines, len(again), f"{fix}.", code=code, **timeline.where(again[0], name))
+
+
+def _differ(table: Table, ones: np.ndarray, twos: np.ndarray) -> np.ndarray:
+    """Tell which pairs of rows, (R,) each, hold different values."""
+    own = table.columns if table.name == "table" else ()
+    differ = np.zeros(len(ones), dtype=bool)  # (R,)
+    for column in (*own, *table.layout.future):
+        one, two = (table.frame[column].iloc[rows].astype(object).to_numpy() for rows in (ones, twos))  # (R,)
+        differ |= ~(pd.isna(one) & pd.isna(two)) & np.array([a != b for a, b in zip(one, two, strict=True)])
+    return differ
+
+
+def _id_advice(table: Table) -> str:
+    """Name the columns that may name the series, and what is then to forecast."""
+    likely = likely_ids(table)
+    if not likely:
+        return "id='...'"
+    ids = " or ".join(f"id={name!r}" for name in likely[:SHOWN])
+    if table.layout.named_targets or "y" in table.frame.columns:
+        return ids
+    others = [name for name in table.targets if name not in likely]
+    return f"{ids}, with target={others[0]!r}" if len(others) == 1 else f"{ids}, with target='...'"
 
 
 def _refuse_breaks(past: Timeline, future: Timeline, frequency: Frequency) -> None:

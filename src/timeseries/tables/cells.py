@@ -169,6 +169,8 @@ def _constant(cells: Cells) -> np.ndarray:
         positions = np.flatnonzero(varies[:, column])
         begins = static[timeline.series(int(positions[0])), column]
         problem = f"Static column {names[column]!r} varies within a series (which begins with {begins})."
-        fix = "make it constant, or name it in TableLayout as past or future instead."
+        fix = (
+            f"make it constant, or name it as past=[{names[column]!r}] or future=[{names[column]!r}] instead."
+        )
         raise timeline.fault(problem, positions, fix, names[column])
     return static

@@ -18,6 +18,9 @@ from timeseries.tables.numerals import GROUPED, Numerals, advice, written_as
 
 _LARGEST_INTEGER_STAMP = 2**53  # beyond it, float64 no longer tells neighbours apart
 _EARLIEST, _LATEST = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
+_OFFSET = r"\s*([+-]\d\d(?::?\d\d)?|Z|UTC)\s*$"
+_NO_ZONE = "None"  # as Python writes the zone of a stamp without one
+_READ_AS_UTC = "Column {name!r} of the {table} is written with offsets from UTC: read as UTC."
 _DIGIT = re.compile("[0-9]")
 _DAY_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"
 
@@ -74,7 +77,8 @@ def stamps(table: Table) -> tuple[np.ndarray, str | None]:
         )
     elif kind not in ("datetime64", "datetime", "date"):
         problem = f"Column {name!r} of the {table.name} must hold dates or integers, but holds {kind} values."
-        raise table.fault(problem, np.arange(len(column)), "convert it with pd.to_datetime.", name)
+        code = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}])"
+        raise table.fault(problem, np.arange(len(column)), "convert it to dates.", name, code=code)
     return _date_stamps(table, column)
 
 
@@ -94,16 +98,21 @@ def _date_stamps(table: Table, column: "pd.Series[Any]") -> tuple[np.ndarray, st
     """Read dates that pandas knows as such, in microseconds; those of a time zone in UTC, with its name."""
     name = table.layout.time
     if column.dtype == object:
-        _refuse_mixed_zones(table, column.map(lambda date: str(getattr(date, "tzinfo", None))))
+        zones = column.map(lambda date: str(getattr(date, "tzinfo", None)))  # (N,)
+        local = pd.to_datetime(column.map(_clock), errors="coerce")
+        mixed = _mixes_zones(table, zones, local)
         first = getattr(column.iloc[0], "tzinfo", None)
         column = pd.to_datetime(column, errors="coerce", utc=first is not None)
-        column = column if first is None else column.dt.tz_convert(first)
+        column = column if first is None or mixed else column.dt.tz_convert(first)
     dates = pd.DatetimeIndex(column)
     unread = dates.isna()
     if unread.any():
         problem = f"Column {name!r} of the {table.name} holds values that are no dates."
         raise table.fault(problem, np.flatnonzero(unread), "correct them, or drop these rows.", name)
     zone = None if dates.tz is None else _zone_name(table, dates)
+    if table.layout.season_zone is not None and zone is not None and zone.startswith(("UTC+", "UTC-")):
+        zone = "UTC"
+        table.notes.append(_READ_AS_UTC.format(name=name, table=table.name))
     exact = dates.to_numpy() if zone is None else dates.tz_convert("UTC").tz_localize(None).to_numpy()
     stamps = exact.astype(STAMP)  # a copy
     outside = (stamps < _EARLIEST) | (stamps > _LATEST)
@@ -113,9 +122,8 @@ def _date_stamps(table: Table, column: "pd.Series[Any]") -> tuple[np.ndarray, st
         raise table.fault(problem, np.flatnonzero(outside), fix, name)
     if exact.dtype != STAMP and (stamps != exact).any():
         problem = f"Column {name!r} of the {table.name} is finer than a microsecond."
-        raise table.fault(
-            problem, np.flatnonzero(stamps != exact), f"use frame[{name!r}].dt.round('us').", name
-        )
+        fix, code = "round them to microseconds.", f"frame[{name!r}] = frame[{name!r}].dt.round('us')"
+        raise table.fault(problem, np.flatnonzero(stamps != exact), fix, name, code=code)
     return stamps, zone
 
 
@@ -127,21 +135,41 @@ def _zone_name(table: Table, dates: pd.DatetimeIndex) -> str:
     except (KeyError, ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
         name = table.layout.time
         problem = f"Column {name!r} of the {table.name} has a time zone without a common name, {zone}."
-        fix = f"name it, e.g. frame[{name!r}].dt.tz_convert('UTC')."
-        raise table.fault(problem, np.arange(len(dates)), fix, name) from None
+        fix, code = "convert it to UTC.", f"frame[{name!r}] = frame[{name!r}].dt.tz_convert('UTC')"
+        raise table.fault(problem, np.arange(len(dates)), fix, name, code=code) from None
     return zone
 
 
-def _refuse_mixed_zones(table: Table, zones: "pd.Series[Any]") -> None:
-    """Refuse stamps whose time zone or offset, given as text, is not that of the first."""
+def _mixes_zones(table: Table, zones: "pd.Series[Any]", local: "pd.Series[Any]") -> bool:
+    """Tell whether stamps have several zones or offsets, given as text; refuse those that are no one clock's.
+
+    ``local`` is what the clock showed: whole days that are hours of UTC would have no regular step.
+    """
     others = np.flatnonzero((zones != zones.iloc[0]).to_numpy(dtype=bool))
-    if len(others):
-        name = table.layout.time
-        problem = (
-            f"Column {name!r} of the {table.name} mixes time zones or offsets; the first is {zones.iloc[0]}."
+    if not len(others):
+        return False
+    name = table.layout.time
+    are_days, all_zoned = bool((local == local.dt.normalize()).all()), not (zones == _NO_ZONE).any()
+    if table.layout.season_zone is not None and all_zoned and not are_days:
+        table.notes.append(_READ_AS_UTC.format(name=name, table=table.name))
+        return True
+    problem = (
+        f"Column {name!r} of the {table.name} mixes time zones or offsets; the first is {zones.iloc[0]}."
+    )
+    fix, code = "convert all stamps to UTC", f"pd.to_datetime(frame[{name!r}], utc=True)"
+    if are_days:
+        fix, code = (
+            "write days as plain dates, without an offset",
+            f"frame[{name!r}].map(lambda t: str(t)[:10])",
         )
-        fix = f"frame[{name!r}] = pd.to_datetime(frame[{name!r}], utc=True)"
-        raise table.fault(problem, others, fix, name)
+    elif all_zoned:
+        fix = "if they are one zone's clock, name it, e.g. season_zone='Europe/Berlin', to read them as UTC"
+    raise table.fault(problem, others, f"{fix}.", name, code=f"frame[{name!r}] = {code}")
+
+
+def _clock(date: Any) -> Any:
+    """Return what the clock showed at a stamp, without its zone."""
+    return date.replace(tzinfo=None) if hasattr(date, "tzinfo") else date
 
 
 def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -151,18 +179,23 @@ def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]"
     fix = "write dates as YYYY-MM-DD HH:MM:SS, or give their format, e.g. date_format='%d/%m/%Y'."
     if form is None and _day_and_month_unclear(column):
         unclear = f"Column {name!r} of the {table.name}: which of the numbers is the day and which the month?"
-        fix = "give date_format='%d/%m/%Y' if the day comes first, '%m/%d/%Y' if the month does."
+        fix = "give date_format='%d/%m/%Y' if the day comes first, date_format='%m/%d/%Y' if the month does."
         raise table.fault(unclear, np.arange(len(column)), fix, name)
     like = f"like {form!r}" if form else f"like the first, {column.iloc[0]!r}"
     form = form or _date_format(column)
     if form is None:
         raise table.fault(f"{problem}.", np.arange(len(column)), fix, name)
-    zoned = "%z" in form
-    if zoned:
-        offsets = column.str.extract(r"([+-]\d\d(?::?\d\d)?|Z|UTC)\s*$")[0].replace("UTC", "Z").fillna("none")
-        _refuse_mixed_zones(table, offsets)
+    mixed = False
+    if "%z" in form:
+        offsets = column.str.extract(_OFFSET)[0].replace("UTC", "Z").fillna(_NO_ZONE)
+        local = pd.to_datetime(
+            column.str.replace(_OFFSET, "", regex=True),
+            format=form.replace("%z", "").strip(),
+            errors="coerce",
+        )
+        mixed = _mixes_zones(table, offsets, local)
     try:
-        dates = pd.to_datetime(column, format=form, errors="coerce")
+        dates = pd.to_datetime(column, format=form, errors="coerce", utc=mixed)
     except ValueError as error:
         raise SettingError(f"date_format={form!r} is no format of dates: {error}.") from None
     unread = dates.isna().to_numpy()
@@ -239,7 +272,7 @@ def numbers(table: Table, column: Hashable) -> np.ndarray:
     infinite = np.isinf(values)
     if infinite.any():
         problem = f"Column {column!r} of the {table.name} holds infinite values; expected finite numbers."
-        fix = "correct them, or make them NaN and give missing='mask'."
+        fix = "correct them, or leave them empty (NaN) and give missing='mask'."
         raise table.fault(problem, np.flatnonzero(infinite), fix, column)
     return values
 
@@ -268,8 +301,9 @@ def _numbers_from_objects(table: Table, column: Hashable, cells: pd.Series) -> p
         fix = _fix_of_text(table, cells[is_text], cells[unread])
         raise table.fault(f"{problem}.", np.flatnonzero(unread), fix, column)
     if is_text.any() and decimal is None and thousands is None:
-        fix = f"convert the text: frame[{column!r}] = pd.to_numeric(frame[{column!r}])."
-        raise table.fault(f"{problem}.", np.flatnonzero(is_text), fix, column)
+        fix = "convert the text to numbers, or say how it is written: decimal='.' or decimal=','."
+        code = f"frame[{column!r}] = pd.to_numeric(frame[{column!r}])"
+        raise table.fault(f"{problem}.", np.flatnonzero(is_text), fix, column, code=code)
     return pd.Series(read)
 
 
@@ -278,7 +312,7 @@ def _fix_of_text(table: Table, texts: pd.Series, unread: pd.Series) -> str:
     with_digits = [text for text in dict.fromkeys(texts) if _DIGIT.search(text)]
     numerals = [isinstance(cell, str) and bool(_DIGIT.search(cell)) for cell in unread]
     ways = written_as(with_digits, table.layout, table.decimal) if any(numerals) else []
-    correct = "or leave them empty and give missing='mask'."
+    correct = "or leave them empty (NaN) and give missing='mask'."
     if not ways:
         return f"correct these cells, {correct}"
     more = "." if all(numerals) else f"; correct the cells without digits, {correct}"

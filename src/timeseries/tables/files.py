@@ -226,7 +226,7 @@ def _encoding(content: bytes, name: str, layout: TableLayout) -> str:
         else:
             return encoding
     raise DataError(
-        f"The {name} is no text in {encoding} (line {line}). Save it as UTF-8, or give encoding=...",
+        f"The {name} is no text in {encoding} (line {line}). Save it as UTF-8, or give encoding='...'",
         line=line,
     )
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError, SettingError, require_known, require_whole, shown
+from timeseries.errors import IN_PYTHON, DataError, SettingError, require_known, require_whole, shown
 from timeseries.frequency import Frequency
 
 SHOWN = 5
@@ -234,13 +234,15 @@ class Table:
         """Say which row of the frame it is, and which line of the file."""
         return f"row {row} (line {row + 2} of the file)" if self.in_file else f"row {row}"
 
-    def fault(self, problem: str, rows: np.ndarray, fix: str, column: Hashable = None) -> DataError:
+    def fault(
+        self, problem: str, rows: np.ndarray, fix: str, column: Hashable = None, *, code: str | None = None
+    ) -> DataError:
         """Word the error about some rows, or about their cells in a column."""
         lines = []
         for row in rows[:SHOWN].tolist():
             cell = "" if column is None else f": {plain(self.frame[column].iloc[row])!r}"
             lines.append(self.place(row, column) + cell)
-        return fault(problem, lines, len(rows), fix, **self.where(int(rows[0]), column))
+        return fault(problem, lines, len(rows), fix, code=code, **self.where(int(rows[0]), column))
 
 
 def _check_zone(zone: str) -> None:
@@ -285,10 +287,17 @@ def _names(names: str | Sequence[str] | None) -> tuple[str, ...]:
     return () if names is None else (names,) if isinstance(names, str) else tuple(names)
 
 
-def fault(problem: str, lines: Sequence[str], count: int, fix: str, **where: Any) -> DataError:
-    """Word an error as problem, offenders, count and fix; ``where`` is the place of the first offender."""
+def fault(
+    problem: str, lines: Sequence[str], count: int, fix: str, *, code: str | None = None, **where: Any
+) -> DataError:
+    """Word an error as problem, offenders, count and fix; ``where`` is the place of the first offender.
+
+    The fix names settings as ``name='value'``, which the command line writes as its options. ``code`` helps
+    those who hold a frame; it stands on a line of its own, which the command line leaves out.
+    """
     more = [f"... {count} in all; the first {len(lines)} are shown."] if count > len(lines) else []
-    return DataError("\n  ".join([problem, *lines, *more]) + f"\nTo fix this: {fix}", **where)
+    advice = f"\nTo fix this: {fix}" + (f"\n{IN_PYTHON}{code}" if code else "")
+    return DataError("\n  ".join([problem, *lines, *more]) + advice, **where)
 
 
 def plain(value: Any) -> Any:

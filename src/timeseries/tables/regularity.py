@@ -13,6 +13,9 @@ from timeseries.tables.layout import SHOWN, fault
 _ASKED = 10  # how many series, the longest ones, are asked for their frequency
 _FILL_FACTOR = 100  # masking may make so many rows of one given,
 _FILL_FREE = 1_000_000  # and so many in any case
+_ROWS_TO_ADD = (
+    "add a row for each absent stamp, with its covariates known into the future and an empty target"
+)
 
 
 def find_frequency(timeline: Timeline) -> Frequency:
@@ -76,7 +79,7 @@ def fill_gaps(
         raise DataError(
             f"Covariates known into the future ({', '.join(table.layout.future)}) need a value at "
             f"every stamp, but stamps are absent before {table.place(timeline.row(position))}.\n"
-            "To fix this: add rows for the absent stamps, with these covariates and an empty target.",
+            f"To fix this: {_ROWS_TO_ADD}.",
             **timeline.where(position, table.layout.time),
         )
     positions = np.cumsum(np.where(steps == 0, 1, steps)) - 1
@@ -111,7 +114,7 @@ def _no_frequency(timeline: Timeline) -> DataError:
     if lengths[longest] < 2:
         return DataError(
             f"Cannot infer the frequency of column {name!r}: no series has two rows.\n"
-            "To fix this: give it, e.g. TableLayout(freq='h').",
+            "To fix this: give it, e.g. freq='h'.",
             file=timeline.table.file,
             column=name,
         )
@@ -121,14 +124,11 @@ def _no_frequency(timeline: Timeline) -> DataError:
     lines = [f"{counts[i]} times a step of {_readable(sizes[i])}" for i in common]
     problem = f"Column {name!r} has no regular step: {len(sizes)} different ones in {timeline.name(longest)}."
     if timeline.time.dtype.kind == "M":
-        fix = (
-            "resample to a regular step, e.g. with frame.resample, or number the steps 0, 1, 2, ... as time."
-            + timeline.local_advice
-        )
+        fix = "resample to a regular step, or number the steps 0, 1, 2, ... as time." + timeline.local_advice
     else:
         fix = "number the steps regularly."
     first = timeline.offsets[longest] + int((steps != sizes[common[0]]).argmax()) + 1  # off the usual step
-    return fault(problem, lines, len(lines), fix, **timeline.where(first, name))
+    return fault(problem, lines, len(lines), fix, code=timeline.local_code, **timeline.where(first, name))
 
 
 def _off_grid(timeline: Timeline, frequency: Frequency, positions: np.ndarray) -> DataError:
@@ -146,7 +146,7 @@ def _off_grid(timeline: Timeline, frequency: Frequency, positions: np.ndarray) -
     else:
         problem = f"Stamps in column {name!r} cannot belong to the frequency {frequency.step!r}."
     fix = f"correct or drop these rows, or resample the series to a regular step.{timeline.local_advice}"
-    return timeline.fault(problem, positions, fix, name)
+    return timeline.fault(problem, positions, fix, name, code=timeline.local_code)
 
 
 def _contradicted(timeline: Timeline, frequency: Frequency) -> bool:
@@ -220,7 +220,10 @@ def _gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> DataEr
     others = len(np.unique(np.searchsorted(timeline.offsets, gaps, side="right"))) - 1
     problem = f"Stamps are absent from the steps of '{frequency}' in {timeline.name(first)}"
     problem += f" (and in {others} more series):" if others else ":"
-    fix = "give missing='mask' to keep them as masked steps, add the rows, or correct freq if that is wrong."
+    fix = "give missing='mask' to keep them as masked steps, add the rows"
+    if timeline.table.layout.future:
+        fix = f"{_ROWS_TO_ADD}, and give missing='mask'"
+    fix += ", or correct freq if that is wrong."
     absent = timeline.written(frequency.after(timeline.time[here[0] - 1 : here[0]], 1)[0, 0])
     place = timeline.where(int(here[0])) | {"time": absent}  # the row that stands where it is absent
     return fault(problem, lines, int((steps[here] - 1).sum()), fix, **place)

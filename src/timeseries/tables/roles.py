@@ -5,13 +5,15 @@ from collections.abc import Hashable, Iterable
 from dataclasses import replace
 
 import pandas as pd
+from pandas.api import types
 
-from timeseries.errors import DataError, SettingError, did_you_mean
+from timeseries.errors import IN_PYTHON, DataError, SettingError, did_you_mean
 from timeseries.tables.columns import holds_numbers, reads_as_dates
 from timeseries.tables.frames import STAMPED, Source
 from timeseries.tables.layout import SHOWN, Table, TableLayout, plain
 
 _DEFAULT = TableLayout()
+_NAMING = ("string", "categorical", "integer")  # kinds of cells that name a series
 
 
 def read_table(source: Source, layout: TableLayout) -> Table:
@@ -45,7 +47,7 @@ def read_future_table(source: Source, layout: TableLayout, past: Table) -> Table
     if not layout.future:
         raise SettingError(
             "A future table was given, but the layout has no covariates that are known into the future: "
-            "name them in TableLayout(future=[...])."
+            "name them, future=['...']."
         )
     frame, layout = _with_time(_checked(source.frame, layout, name), layout, name)
     if past.shape == "long":
@@ -65,6 +67,24 @@ def read_future_table(source: Source, layout: TableLayout, past: Table) -> Table
     )
 
 
+def likely_ids(table: Table) -> list[str]:
+    """Find the columns without a role that tell rows of the same stamp apart, as the name of a series does.
+
+    Text before whole numbers, few names before many; each name must occur twice on average.
+    """
+    frame, layout = table.frame, table.layout
+    taken = {"y", layout.time, *layout.named_targets, *layout.past, *layout.future, *layout.static}
+    found: list[tuple[bool, int, str]] = []
+    for name in frame.columns:
+        kind = types.infer_dtype(frame[name], skipna=False)
+        if name in taken or not isinstance(name, str) or kind not in _NAMING:
+            continue
+        count = frame[name].nunique()
+        if 1 < count <= len(frame) / 2 and not frame.duplicated([layout.time, name]).any():
+            found.append((kind == "integer", count, name))
+    return [name for *_, name in sorted(found)]
+
+
 def duplicate_columns(columns: Iterable[Hashable], name: str) -> DataError:
     """Word the error about column names that occur more than once."""
     twice = [column for column, count in Counter(columns).items() if count > 1]
@@ -78,7 +98,8 @@ def _checked(frame: pd.DataFrame, layout: TableLayout, name: str) -> pd.DataFram
     if isinstance(frame.columns, pd.MultiIndex):
         raise DataError(
             f"The {name} has column names of {frame.columns.nlevels} levels; expected one. "
-            "Flatten them: frame.columns = ['_'.join(name) for name in frame.columns]."
+            "Flatten them.\n"
+            f"{IN_PYTHON}frame.columns = ['_'.join(name) for name in frame.columns]"
         )
     if not frame.columns.is_unique:
         raise duplicate_columns(frame.columns, name)
@@ -105,8 +126,8 @@ def _with_time(frame: pd.DataFrame, layout: TableLayout, name: str) -> tuple[pd.
         f"The {name} has no stamps. Looked for a column {layout.time!r}: none.{_near(layout.time, frame)} "
         f"Looked for an index of dates: it is a {type(frame.index).__name__}. "
         f"Looked for the only column of dates: {found}. Columns: {_listed(frame.columns)}.\n"
-        "To fix this: name the column of stamps in TableLayout(time=...), "
-        f"or number the rows: frame.assign({layout.time}=range(len(frame)))."
+        "To fix this: name the column of stamps, time='...', or add one that numbers the rows 0, 1, 2, ...\n"
+        f"{IN_PYTHON}frame = frame.assign(**{{{layout.time!r}: range(len(frame))}})"
     )
 
 
@@ -130,15 +151,23 @@ def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hasha
     if not series:
         raise DataError(
             f"The table has no column of numbers to forecast. Columns: {_listed(frame.columns)}. "
-            "Name the target in TableLayout(target=...)."
+            "Name the target: target='...'."
         )
     if series == ("y",):
         return "joint", series, []
     return (
         "wide",
         series,
-        [f"Every column of numbers is a series of its own ({len(series)})."],
+        [_told_apart(series)],
     )
+
+
+def _told_apart(series: tuple[Hashable, ...]) -> str:
+    """Say which columns became series, and how to say otherwise."""
+    note = f"Every column of numbers is a series of its own ({len(series)}): {_listed(series)}."
+    if len(series) == 1:
+        return note
+    return f"{note} If some are covariates, name what is what: target='...', past=['...'], future=['...']."
 
 
 def _require(frame: pd.DataFrame, column: str, role: str, name: str) -> None:
@@ -147,7 +176,7 @@ def _require(frame: pd.DataFrame, column: str, role: str, name: str) -> None:
         raise DataError(
             f"The {name} has no column {column!r}, the layout's {role}.{_near(column, frame)} "
             f"Columns: {_listed(frame.columns)}.\n"
-            f"To fix this: rename the column, or name the right one in TableLayout({role}=...)."
+            f"To fix this: rename the column, or name the right one: {role}='...'."
         )
 
 
