@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 LAYERS = [  # a module may import from the lines above its own, and from its own package
     ["timeseries", "timeseries.errors"],
-    ["timeseries.memory", "timeseries.process"],
+    ["timeseries.memory", "timeseries.process", "timeseries.notes"],
     ["timeseries.settings", "timeseries.windows", "timeseries.splits"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
     ["timeseries.steps"],

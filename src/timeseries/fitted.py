@@ -15,7 +15,7 @@ from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import DataError, SettingError, require_switch, shown
+from timeseries.errors import IN_PYTHON, DataError, SettingError, require_switch, shown
 from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
@@ -246,7 +246,8 @@ def check_same_columns(fitted: Panel, panel: Panel) -> None:
     if fitted.zone != panel.zone:
         raise DataError(
             f"The model was fitted to stamps {_in_zone(fitted.zone)}, but got stamps {_in_zone(panel.zone)}. "
-            "Bring them into the same zone: tz_convert, or tz_localize(None) for stamps without one."
+            "Bring them into the same zone.\n"
+            f"{IN_PYTHON}frame[{fitted.layout.time!r}].dt.tz_convert({fitted.zone!r}), or tz_localize"
         )
     for role, known, given in (
         ("targets", fitted.targets, panel.targets),
@@ -270,5 +271,5 @@ def _check_future(panel: Panel, origins: Origins, horizon: int) -> None:
         raise DataError(
             f"Series {panel.ids[s]!r}: the covariates {', '.join(panel.future)} end "
             f"{int(needed[short[0]] - given[short[0]])} steps too early. A forecast of {horizon} steps needs "
-            f"them up to {plain(panel.future_times(horizon)[s, -1])}: pass these rows as future=."
+            f"them up to {plain(panel.future_times(horizon)[s, -1])}: pass these rows, predict(future=...)."
         )

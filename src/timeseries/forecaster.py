@@ -1,7 +1,6 @@
 """Tables in, forecasts out: fit, predict, update, evaluate, backtest, save, load."""
 
 import copy
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from itertools import pairwise
@@ -33,6 +32,7 @@ from timeseries.errors import (
 )
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
+from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
 from timeseries.splits import Origins
@@ -400,7 +400,7 @@ class Forecaster:
             short = [name for name, kept in zip(panel.ids, enough, strict=True) if not kept]
             named = ", ".join(map(repr, short[:5])) + (" ..." if len(short) > 5 else "")
             text = f"{len(short)} series with fewer than {least} rows were dropped: {named}."
-            print(text, file=sys.stderr)  # noqa: T201
+            tell(text)
         return panel.only(enough)
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
@@ -483,7 +483,7 @@ def read_panel(
     panel = (Panel.from_file if is_file else Panel.from_frame)(table, layout, future=future)
     if verbose:
         rows = f"{panel.num_series} series, {len(panel.values)} rows."
-        print("\n".join([rows, *panel.notes]), file=sys.stderr)  # noqa: T201
+        tell("\n".join([rows, *panel.notes]))
     return panel
 
 

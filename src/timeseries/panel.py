@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError, SettingError
+from timeseries.errors import IN_PYTHON, DataError, SettingError
 from timeseries.frequency import Frequency
 from timeseries.memory import refuse_beyond_memory
 from timeseries.steps import STAMP
@@ -461,7 +461,8 @@ def _check_season_zone(timeline: Timeline, frequency: Frequency) -> None:
     if timeline.zone is None:
         raise SettingError(
             f"season_zone={zone!r} needs stamps with a time zone, but column "
-            f"{timeline.table.layout.time!r} has none. Say which they are in (tz_localize), or leave it out."
+            f"{timeline.table.layout.time!r} has none. Write their offsets from UTC too, or leave it out."
+            f"\n{IN_PYTHON}frame[{timeline.table.layout.time!r}].dt.tz_localize({zone!r})"
         )
     if not frequency.below_a_day:
         raise SettingError(

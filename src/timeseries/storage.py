@@ -14,7 +14,7 @@ from timeseries.deeplearning.models import model_class
 from timeseries.deeplearning.packing import Arrays, pack_network, unpack_network
 from timeseries.deeplearning.strict_json import plain_json
 from timeseries.deeplearning.window import Sizes
-from timeseries.errors import ArtifactError, SettingError
+from timeseries.errors import IN_PYTHON, ArtifactError, SettingError
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.frequency import Frequency
 from timeseries.intervals import Calibration
@@ -69,7 +69,8 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
     if manifest.get("kind") != "forecaster":
         raise ArtifactError(
             f"{path} is the file of an estimator ({manifest.get('model')!r}), not of a forecaster. "
-            "Load it with its own class, such as LSTMModel.load(path)."
+            "Fit a forecaster, or load it with its own class.\n"
+            f"{IN_PYTHON}LSTMModel.load(path)"
         )
     try:
         check_inventory(manifest, stored.tensors)

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NoReturn
 
 import click
 
 from timeseries import __version__
+from timeseries.cli.advice import as_options
 from timeseries.cli.backtest import backtest
 from timeseries.cli.datasets import datasets
 from timeseries.cli.endings import EXIT_CODES, end
@@ -23,6 +24,7 @@ from timeseries.cli.forecast import forecast
 from timeseries.cli.inspect import inspect
 from timeseries.cli.output import JSON, warnings_as_notes
 from timeseries.cli.update import update
+from timeseries.notes import worded
 
 
 class _Program(click.Group):
@@ -47,15 +49,18 @@ class _Program(click.Group):
             sys.exit(_unwritten(error))
 
     def invoke(self, ctx: click.Context) -> object:
+        def wording(text: str) -> str:
+            return as_options(text, self.commands, ctx.invoked_subcommand)
+
         try:
-            with warnings_as_notes():
+            with warnings_as_notes(wording), worded(wording):
                 return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except BrokenPipeError as error:
             ctx.exit(_unwritten(error))
         except (Exception, KeyboardInterrupt) as error:
-            ctx.exit(_told(error, as_json=bool(ctx.meta.get(JSON))))
+            ctx.exit(_told(error, as_json=bool(ctx.meta.get(JSON)), wording=wording))
 
 
 @contextmanager
@@ -77,10 +82,10 @@ def _terminable() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
-def _told(error: BaseException, *, as_json: bool) -> int:
+def _told(error: BaseException, *, as_json: bool, wording: Callable[[str], str] = str) -> int:
     """Say why a command failed, if anybody can be told, and return its exit code."""
     try:
-        return end(error, as_json=as_json)
+        return end(error, as_json=as_json, wording=wording)
     except OSError as unwritten:
         return _unwritten(unwritten)
 

@@ -3,9 +3,8 @@
 import errno
 import json
 import math
-import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import click
@@ -27,11 +26,6 @@ EXIT_CODES = {
 }
 """What the shell is told; these numbers stay."""
 
-ADVICE = (  # keywords of Python that are options here, under the same name
-    "id|time|target|past|future|static|freq|missing|separator|decimal|thousands|encoding|date_format|season_zone|duplicates|bad_series"
-    "|horizon|context_length|val_size|coverage|lower|upper"
-)
-
 
 class Ending(NamedTuple):
     """What is said about an error."""
@@ -41,9 +35,12 @@ class Ending(NamedTuple):
     exit_code: int
 
 
-def end(error: BaseException, *, as_json: bool) -> int:
-    """Say why a command failed and return its exit code; a fault of our own leaves its traceback too."""
-    ending = _ending(error)
+def end(error: BaseException, *, as_json: bool, wording: Callable[[str], str] = str) -> int:
+    """Say why a command failed and return its exit code; a fault of our own leaves its traceback too.
+
+    ``wording`` turns what the library says into the words of the command line.
+    """
+    ending = _ending(error, wording)
     if ending.exit_code == 1:
         traceback.print_exception(error)
     if as_json:
@@ -76,11 +73,11 @@ def _plain(value: Any) -> object:
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 
-def _ending(error: BaseException) -> Ending:
+def _ending(error: BaseException, wording: Callable[[str], str]) -> Ending:
     """Classify an error; the codes stay when the wording of a message changes."""
     match error:
         case TimeSeriesError():
-            return Ending(error.code, as_options(str(error)), error.exit_code)
+            return Ending(error.code, wording(str(error)), error.exit_code)
         case click.ClickException():
             return Ending("TS-C001", error.format_message(), 2)
         case KeyboardInterrupt():
@@ -93,24 +90,3 @@ def _ending(error: BaseException) -> Ending:
             return Ending("TS-R001", str(error) or "The memory does not suffice.", 5)
         case _:
             return Ending("TS-E001", f"{type(error).__name__}: {error}. This is a fault of the program.", 1)
-
-
-def as_options(message: str) -> str:
-    """Turn advice for Python into advice for the command line.
-
-    >>> as_options("Pass TableLayout(missing='mask') or freq='h'.")
-    'Pass --missing mask or --freq h.'
-    >>> as_options('Name target=["a", "b"], val_size=12 and future=.')
-    'Name --target a --target b, --val-size 12 and --future FILE.'
-    """
-    message = message.replace("future=.", "--future FILE.").replace("predict(df)", "as DATA")
-    message = re.sub(r"TableLayout\((\w+=[^)]*)\)", r"\1", message)
-    value = r"""\[[^\]]*\]|'[^']*'|"[^"]*"|[\w%/+-]+(?:\.\w+)?"""
-    return re.sub(rf"(?<![\w-])({ADVICE})=({value})", _option, message)
-
-
-def _option(found: re.Match[str]) -> str:
-    """Write one keyword as an option, a list as the option repeated."""
-    name, value = found[1].replace("_", "-"), found[2]
-    values = value[1:-1].split(",") if value.startswith("[") else [value]
-    return " ".join(f"--{name} {part.strip(' ' + chr(34) + chr(39))}" for part in values)

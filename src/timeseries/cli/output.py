@@ -65,10 +65,10 @@ def note(text: str) -> None:
 
 
 @contextmanager
-def warnings_as_notes() -> Iterator[None]:
+def warnings_as_notes(wording: Callable[[str], str]) -> Iterator[None]:
     """Show warnings as one sentence each, without the line of code that a developer wants to see."""
     with warnings.catch_warnings():
-        warnings.showwarning = lambda message, *place, **more: note(f"Warning: {message}")
+        warnings.showwarning = lambda message, *place, **more: note(f"Warning: {wording(str(message))}")
         yield
 
 

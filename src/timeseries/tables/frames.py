@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import DataError
+from timeseries.errors import IN_PYTHON, DataError
 from timeseries.tables.layout import TableLayout
 
 STAMPED = (pd.DatetimeIndex, pd.PeriodIndex)
@@ -136,7 +136,7 @@ def _from_library(table: Any, layout: TableLayout, name: str) -> Source:
         kind = f"{type(table).__module__}.{type(table).__qualname__}"
         raise DataError(
             f"The {name} must be a frame (pandas, polars, pyarrow), an array or a dict of columns; "
-            f"got {kind}. Make it one of these, e.g. with pd.DataFrame(...)."
+            f"got {kind}. Make it one of these.\n{IN_PYTHON}pd.DataFrame(table)"
         ) from None
     return Source(frame=frame, library=str(native.implementation.value))
 

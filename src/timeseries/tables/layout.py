@@ -277,7 +277,7 @@ def _checked_names(role: str, names: Any) -> tuple[str, ...]:
     if not ordered or not all(isinstance(name, str) for name in names):
         raise SettingError(
             f"{role} must name columns by text or a list of texts, got {shown(names)}. Columns with other "
-            "names can be renamed: frame.columns = frame.columns.map(str)."
+            f"names can be renamed.\n{IN_PYTHON}frame.columns = frame.columns.map(str)"
         )
     return tuple(names)
 

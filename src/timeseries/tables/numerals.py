@@ -125,6 +125,7 @@ def _settings(way: Numerals, layout: TableLayout) -> str:
     """Write a way of writing numbers as what the layout lacks."""
     if way.thousands is None:
         return f"decimal={way.decimal!r} for a decimal {'comma' if way.decimal == ',' else 'point'}"
-    other = layout.decimal not in (None, way.decimal)
-    first = f"decimal={way.decimal!r} and " if other else ""
-    return f"{first}thousands={way.thousands!r} for groups of three digits"
+    settings = [f"thousands={way.thousands!r}"]
+    if layout.decimal not in (None, way.decimal):
+        settings.insert(0, f"decimal={way.decimal!r}")
+    return f"{' and '.join(settings)} for groups of three digits"
