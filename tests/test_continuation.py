@@ -306,7 +306,108 @@ def test_a_series_never_seen_is_scored_from_its_first_complete_window_on_and_wit
     np.testing.assert_allclose(one.point[0, :, 0], forecaster.predict(new[:8])["y"], rtol=1e-5)
 
 
+def scores(result):
+    """Return every score of a result in one table."""
+    steps = [result.by_step(metric).add_prefix(metric) for metric in ("mae", "mase", "rmsse")]
+    return pd.concat([result.table(), *steps])
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["memory", "file"])
+@pytest.mark.parametrize(
+    ("frame", "settings"),
+    [
+        (wide(), {"season": 6}),
+        (long(), {"season": 6}),
+        (known_ahead(), {"target": ["a", "b"], "past": ["z"], "season": 6}),
+        (gaps(), {"missing": "mask", "season": 1}),
+    ],
+    ids=["wide", "long", "joint", "gaps"],
+)
+def test_new_rows_alone_are_scored_as_with_the_whole_history(frame, settings, kept, tmp_path):
+    before, after = parts(frame)
+    forecaster = make(**settings).fit(before)
+    if kept:
+        forecaster.save(tmp_path / "m")
+        forecaster = Forecaster.load(tmp_path / "m")
+    whole = forecaster.evaluate(frame, step=1)
+    for rows in (after, frame[frame["ds"] >= after["ds"].min() - pd.Timedelta(3, "h")]):
+        alone = forecaster.evaluate(rows, step=1)
+        pd.testing.assert_frame_equal(scores(alone), scores(whole))
+        assert alone.notes == whole.notes == ()
+
+
+def test_scales_and_baselines_of_new_rows_are_those_of_the_fit_by_hand():
+    frame = wide()
+    result = make(season=6).fit(frame[:CUT]).evaluate(frame[CUT:], step=1)
+    y = frame["south"].to_numpy()
+    change = y[6:CUT] - y[: CUT - 6]
+    own = [i for i, name in enumerate(result.ids) if name == "south"]
+    np.testing.assert_allclose(result.scale[own, 0], np.abs(change).mean())
+    np.testing.assert_allclose(result.square_scale[own, 0], (change**2).mean())
+    for pair, cut in zip(own, range(CUT, ROWS - 3), strict=True):
+        ahead = np.arange(1, 5)
+        np.testing.assert_allclose(result.baselines["mean"][pair, :, 0], np.full(4, y[:cut].mean()))
+        slope = (y[cut - 1] - y[0]) / (cut - 1)
+        np.testing.assert_allclose(result.baselines["drift"][pair, :, 0], y[cut - 1] + ahead * slope)
+
+
+def test_after_updates_the_baselines_know_their_rows_and_the_scale_stays_that_of_the_fit():
+    frame = wide()
+    fitted = make(season=6).fit(frame[:CUT])
+    one = fitted.evaluate(frame[CUT:])
+    fitted.update(frame[CUT : CUT + 2]).update(frame[CUT + 2 : CUT + 3])
+    alone, whole = fitted.evaluate(frame[CUT + 3 :]), fitted.evaluate(frame)
+    pd.testing.assert_frame_equal(scores(alone), scores(whole))
+    y = frame["south"].to_numpy()[: CUT + 3]
+    np.testing.assert_allclose(alone.baselines["mean"][1, :, 0], np.full(4, y.mean()))
+    np.testing.assert_allclose(alone.baselines["drift"][1, 0, 0], y[-1] + (y[-1] - y[0]) / (CUT + 2))
+    assert alone.scale[0] == one.scale[0]
+
+
+def test_a_series_that_joined_with_an_update_is_scaled_by_the_rows_it_joined_with():
+    before, after = parts(long())
+    joined = make(season=6).fit(before[before["unique_id"] == "north"])
+    joined.update(before[before["unique_id"] == "south"])
+    result = joined.evaluate(after[after["unique_id"] == "south"])
+    y = wide()["south"].to_numpy()[:CUT]
+    np.testing.assert_allclose(result.scale, np.abs(y[6:] - y[:-6]).mean())
+    np.testing.assert_allclose(result.baselines["mean"][0, :, 0], np.full(4, y.mean()))
+    assert result.notes == ()
+
+
+def test_what_scores_of_a_new_series_rest_on_is_said():
+    frame = long()
+    fitted = make(season=6).fit(frame[frame["unique_id"] == "north"])
+    result = fitted.evaluate(frame[frame["unique_id"] == "south"])
+    assert [note.split(" are ")[0] for note in result.notes] == ["Series that were not fitted"]
+    assert "(8 rows of 'south')" in result.notes[0]
+    assert result.table().attrs["notes"] == result.to_dict()["notes"] == list(result.notes)
+    assert result.notes[0] in repr(result)
+
+
+def test_a_season_beyond_the_rows_at_hand_is_said_with_the_fix():
+    frame = wide()
+    fitted = make(season=24).fit(frame[:CUT])
+    (note,) = fitted.evaluate(frame[CUT:]).notes
+    assert "24 rows back" in note
+    assert "(8 rows of 'north', and 1 more series)" in note
+    assert fitted.evaluate(frame).notes == ()
+
+
 # ------------------------------------------------------------------------------------------ without history
+
+
+def test_a_model_without_history_says_which_rows_give_the_scale(tmp_path):
+    frame = wide()
+    forecaster = make(season=6).fit(frame[:CUT])
+    forecaster.save(tmp_path / "m", history=False)
+    loaded = Forecaster.load(tmp_path / "m")
+    result = loaded.evaluate(frame[CUT - 9 :])
+    assert "keeps no scale of the fitted rows" in result.notes[0]
+    assert "(9 rows of 'north', and 1 more series)" in result.notes[0]
+    y = frame["north"].to_numpy()[CUT - 9 : CUT]
+    np.testing.assert_allclose(result.scale[0, 0], np.abs(y[6:] - y[:-6]).mean())
+    np.testing.assert_allclose(loaded.evaluate(frame).scale, forecaster.evaluate(frame).scale)
 
 
 def test_a_model_without_history_is_evaluated_on_the_rows_it_has_not_seen(tmp_path):

@@ -7,7 +7,7 @@ forecast, from the rows it never saw.
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -52,6 +52,16 @@ class PanelForecaster(Protocol):
         """Forecast from the given origins, each from the rows up to it alone: (M, H, D, P)."""
 
 
+class Background(NamedTuple):
+    """What scores know of rows that are not in the panel; S series, D targets."""
+
+    known: npt.NDArray[np.bool_]  # (S,) whose scales are these; the rows up to their origin give the others
+    scale: Floats | None = None  # (S, D) mean absolute seasonal difference of the rows that were fitted on
+    square_scale: Floats | None = None  # (S, D) mean squared one
+    earlier: baselines.Earlier | None = None  # what baselines know of the rows before those of the panel
+    notes: tuple[str, ...] = ()  # what scores rest on where that is not the rows of the fit
+
+
 @dataclass(frozen=True, eq=False, kw_only=True, repr=False)
 class Backtest:
     """Forecasts, baselines and the truth, origin by origin.
@@ -71,6 +81,7 @@ class Backtest:
     scale: Floats  # (M, D) mean absolute seasonal difference of the training rows, for MASE
     zone: str | None  # in which stamps are shown; those above are in UTC then
     square_scale: Floats  # (M, D) mean squared seasonal difference of the training rows, for RMSSE
+    notes: tuple[str, ...] = ()  # from which rows scales and baselines are, where not from those of the fit
 
     def __repr__(self) -> str:
         lines = [f"Backtest of {self.model}, {len(self.truth)} forecasts:", self.table().to_string()]
@@ -78,7 +89,7 @@ class Backtest:
             lines.append(self.coverage().to_string())
         for metric, reason in dict.fromkeys((metric, reason) for (_, metric), reason in self.reasons.items()):
             lines.append(f"{metric} is undefined: {reason}.")
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.notes])
 
     @property
     def point(self) -> Floats:
@@ -106,10 +117,12 @@ class Backtest:
         DataFrame
             One row per contender; the columns are `timeseries.metrics.METRICS` (``pinball`` for quantile
             forecasts alone), in the user's units, and ``skill``: 1 - MAE / MAE of the seasonal naive forecast
-            (positive is better than it). NaN is undefined: `reasons` says why.
+            (positive is better than it). NaN is undefined: `reasons` says why. `notes` are in its ``attrs``.
         """
         rows = {name: {metric: x.value for metric, x in row.items()} for name, row in self._scores.items()}
-        return pd.DataFrame.from_dict(rows, orient="index").rename_axis("forecast").astype(float)
+        table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("forecast").astype(float)
+        table.attrs["notes"] = list(self.notes)
+        return table
 
     @property
     def reasons(self) -> dict[tuple[str, str], str]:
@@ -215,7 +228,8 @@ class Backtest:
         """Return all scores as plain data that JSON can hold: null where one is undefined, and the reasons.
 
         ``scores`` is the table, and ``undefined`` says why a number of it is null; ``by_step`` and
-        ``by_series`` hold the MAE, null where nothing was observed; ``intervals`` is the coverage.
+        ``by_series`` hold the MAE, null where nothing was observed; ``intervals`` is the coverage; ``notes``
+        say what scores rest on where that is not the rows of the fit.
         """
         return {
             "model": self.model,
@@ -232,6 +246,7 @@ class Backtest:
             "by_step": _records(self.by_step().reset_index()),
             "by_series": _records(self.by_series().reset_index()),
             "intervals": _records(self.coverage().reset_index()),
+            "notes": list(self.notes),
         }
 
     def frame(self) -> pd.DataFrame:
@@ -328,7 +343,13 @@ def backtest(
 
 
 def evaluate_fitted(
-    fitted: PanelForecaster, panel: Panel, first: npt.ArrayLike, *, horizon: int, step: int | None = None
+    fitted: PanelForecaster,
+    panel: Panel,
+    first: npt.ArrayLike,
+    *,
+    horizon: int,
+    step: int | None = None,
+    background: Background | None = None,
 ) -> Backtest:
     """Score a forecaster that is already fitted, on all origins from given rows on.
 
@@ -345,6 +366,8 @@ def evaluate_fitted(
         Steps of each forecast.
     step : int, optional
         Rows between origins; ``horizon`` when absent.
+    background : Background, optional
+        What is known of rows that the panel lacks; nothing when absent.
 
     Returns
     -------
@@ -375,7 +398,7 @@ def evaluate_fitted(
     window = numbered_within(offsets_of(windows))  # (M,)
     series = np.repeat(np.arange(panel.num_series), windows)  # (M,)
     origins = Origins(series, panel.offsets[series] + first[series] + window * step, window)
-    return _collect(panel, origins, fitted, _forecast(fitted, panel, origins), horizon, first + 1)
+    return _collect(panel, origins, fitted, _forecast(fitted, panel, origins), horizon, first + 1, background)
 
 
 def _forecast(forecaster: PanelForecaster, panel: Panel, origins: Origins) -> Floats:
@@ -396,8 +419,13 @@ def _collect(
     forecasts: Floats,
     horizon: int,
     train_rows: Integers,
+    background: Background | None = None,
 ) -> Backtest:
-    """Read the truth, and what the baselines would have said; ``train_rows`` (S,) give the scales."""
+    """Read the truth, and what the baselines would have said.
+
+    ``train_rows`` (S,) give the scales where the background does not.
+    """
+    background = Background(np.zeros(panel.num_series, dtype=bool)) if background is None else background
     values = panel.values[:, : len(panel.targets)]  # (N, D)
     season = panel.season_length
     future = origins.row[:, None] + np.arange(1, horizon + 1)  # (M, H)
@@ -408,8 +436,9 @@ def _collect(
             "Drop the empty rows at the end of the table, or use more windows."
         )
     scale, square_scale = (
-        seasonal_scale(values, panel.offsets, train_rows, season, power)[origins.series] for power in (1, 2)
-    )  # (M, D) each
+        _scales(seasonal_scale(values, panel.offsets, train_rows, season, power), background.known, kept)
+        for power, kept in ((1, background.scale), (2, background.square_scale))
+    )  # (S, D) each
     given = values, panel.offsets, origins.row, horizon
     return Backtest(
         model=fitted.name,
@@ -424,12 +453,18 @@ def _collect(
         baselines={
             REFERENCE: baselines.seasonal_naive(*given, season, panel.season_clock),
             "last_value": baselines.last_value(*given),
-            "drift": baselines.drift(*given),
-            "mean": baselines.mean(*given),
+            "drift": baselines.drift(*given, background.earlier),
+            "mean": baselines.mean(*given, background.earlier),
         },
-        scale=scale,
-        square_scale=square_scale,
+        scale=scale[origins.series],
+        square_scale=square_scale[origins.series],
+        notes=background.notes,
     )
+
+
+def _scales(own: Floats, known: npt.NDArray[np.bool_], kept: Floats | None) -> Floats:
+    """Return the scales (S, D) of the fit where they are known, else those of the rows at hand."""
+    return own if kept is None else np.where(known[:, None], kept, own)
 
 
 def _values(scores: dict[str, list[Score]]) -> dict[str, list[float]]:

@@ -5,6 +5,8 @@ buffer row of the last value that a forecast may see; no forecast reads a later 
 Shapes: N rows, D targets, S series, M origins, H steps.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -12,6 +14,15 @@ from timeseries.errors import DataError, require_whole
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
+
+
+class Earlier(NamedTuple):
+    """What was observed of each series before its first row in the buffer; each part is (S, D)."""
+
+    observed: Floats  # how many values were; 0 for none
+    mean: Floats  # of these values
+    first: Floats  # the first of them
+    rows: Floats  # from the first of them to the first row in the buffer
 
 
 def last_value(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
@@ -114,7 +125,9 @@ def seasonal_naive(
     return values[np.where(inside, source, fallback[:, None, :]), np.arange(values.shape[1])]
 
 
-def drift(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
+def drift(
+    values: Floats, offsets: Integers, origins: ArrayLike, horizon: int, earlier: Earlier | None = None
+) -> Floats:
     """Continue the straight line through the first and the last observed value.
 
     Where only one value was observed, the line is flat.
@@ -129,6 +142,8 @@ def drift(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -
         Buffer row of the last value each forecast may see.
     horizon : int
         Steps to forecast (H).
+    earlier : Earlier, optional
+        What was observed before the buffer begins; nothing when absent.
 
     Returns
     -------
@@ -155,16 +170,23 @@ def drift(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -
     require_whole(horizon=(horizon, 1))
     origins, starts = _locate(origins, offsets)
     last = _last_observed_at_origin(_last_observed(values), origins, starts, offsets)  # (M, D)
-    first = _next_observed(values)[starts]  # (M, D), none after the last
+    first = next_observed(values)[starts]  # (M, D), none after the last
     left, right = (np.take_along_axis(values, row, axis=0) for row in (first, last))  # (M, D) each
     rows = np.maximum(last - first, 1)  # (M, D)
+    if earlier is not None:
+        series = np.searchsorted(offsets, origins, side="right") - 1  # (M,)
+        begun = earlier.observed[series] > 0  # (M, D)
+        left = np.where(begun, earlier.first[series], left)  # (M, D)
+        rows = np.where(begun, last - starts[:, None] + earlier.rows[series], rows)  # (M, D)
     slope = right / rows - left / rows  # (M, D)
     ahead = origins[:, None, None] + np.arange(1, horizon + 1)[:, None] - last[:, None, :]  # (M, H, D)
     line: Floats = right[:, None, :] + ahead * slope[:, None, :]  # (M, H, D)
     return line
 
 
-def mean(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) -> Floats:
+def mean(
+    values: Floats, offsets: Integers, origins: ArrayLike, horizon: int, earlier: Earlier | None = None
+) -> Floats:
     """Forecast the mean of all observed values up to the origin, for every step.
 
     Parameters
@@ -177,6 +199,8 @@ def mean(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) ->
         Buffer row of the last value each forecast may see.
     horizon : int
         Steps to forecast (H).
+    earlier : Earlier, optional
+        What was observed before the buffer begins; nothing when absent.
 
     Returns
     -------
@@ -207,6 +231,9 @@ def mean(values: Floats, offsets: Integers, origins: ArrayLike, horizon: int) ->
         part = values[start : start + int(rows.max()) + 1]
         observed = ~np.isnan(part)
         total, count = (np.cumsum(x, axis=0)[rows] for x in (np.where(observed, part, 0.0), observed))
+        if earlier is not None:
+            s = np.searchsorted(offsets, start, side="right") - 1
+            total, count = total + earlier.observed[s] * earlier.mean[s], count + earlier.observed[s]
         average[pairs] = total / count
     return np.repeat(average[:, None, :], horizon, axis=1)
 
@@ -220,7 +247,7 @@ def _last_observed(values: Floats) -> Integers:
     return np.maximum.accumulate(rows, axis=0)
 
 
-def _next_observed(values: Floats) -> Integers:
+def next_observed(values: Floats) -> Integers:
     """Return, per row and target, the oldest row from here on that was observed, (N, D); N if none is."""
     rows = np.where(np.isnan(values), len(values), np.arange(len(values))[:, None])
     return np.minimum.accumulate(rows[::-1], axis=0)[::-1]

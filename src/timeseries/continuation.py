@@ -3,10 +3,13 @@
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from timeseries.backtesting import Background
 from timeseries.errors import DataError
 from timeseries.fitted import FittedForecaster, check_same_columns
+from timeseries.in_sample import InSample
 from timeseries.panel import Panel
 from timeseries.tables.layout import plain
 from timeseries.windows import Ints
@@ -61,6 +64,73 @@ def rows_seen(fitted: FittedForecaster, panel: Panel) -> Ints:
             rows = panel.time[panel.offsets[s] : panel.offsets[s + 1]]
             counts[s] = np.searchsorted(rows, ends[name], side="right")
     return counts
+
+
+def in_sample_with(fitted: FittedForecaster, panel: Panel) -> InSample | None:
+    """Return what is kept of the rows seen so far and of those of a panel that follow them."""
+    if fitted.in_sample is None:
+        return None
+    known, values = fitted.in_sample.of(fitted.place_of(panel)), panel.values[:, : len(panel.targets)]
+    return known.continued(values, panel.offsets, rows_seen(fitted, panel), panel.season_length)
+
+
+def background(fitted: FittedForecaster, panel: Panel, first: Ints) -> Background:
+    """Return what the scores of a panel take from the fit, and say what they cannot take from there.
+
+    Parameters
+    ----------
+    fitted : FittedForecaster
+        What is scored.
+    panel : Panel
+        The rows that it keeps, and those that follow them.
+    first : array of shape (S,)
+        Row of the first origin of each series.
+    """
+    targets = panel.values[:, : len(panel.targets)]  # (N, D)
+    place, seen = fitted.place_of(panel), rows_seen(fitted, panel)  # (S,) each
+    scored = panel.lengths - first - 1 >= fitted.model.horizon  # (S,)
+    notes = _notes(fitted, panel, first, place, scored)
+    if fitted.in_sample is None:
+        return Background(np.zeros_like(scored), notes=notes)
+    kept = fitted.in_sample.of(place)
+    before = kept.before(targets, panel.offsets, seen)
+    return Background(place >= 0, kept.scale, kept.square_scale, before, notes)
+
+
+def _notes(
+    fitted: FittedForecaster, panel: Panel, first: Ints, place: Ints, scored: npt.NDArray[np.bool_]
+) -> tuple[str, ...]:
+    """Say of which rows scales and baselines are, where these are not those of the fit."""
+    notes, rows = [], first + 1  # (S,) up to the first origin
+    new, old = scored & (place < 0), scored & (place >= 0)  # (S,) each
+    if fitted.in_sample is None and old.any():
+        notes.append(
+            "The model file keeps no scale of the fitted rows: MASE and RMSSE are scaled by the rows up to "
+            "the first origin that were passed or kept, and drift and mean begin there "
+            f"({_counted(panel, rows, old)}). Pass the whole history with the new rows."
+        )
+    if new.any():
+        notes.append(
+            "Series that were not fitted are scaled, in MASE and RMSSE, by their rows up to the first origin "
+            f"({_counted(panel, rows, new)})."
+        )
+    clock = panel.season_clock
+    reach = panel.season_length + (0 if clock is None else int(np.ptp(clock)))
+    short = scored & (rows < reach)  # (S,)
+    if short.any():
+        notes.append(
+            f"The seasonal naive forecast reaches {reach} rows back, and fewer are known before the first "
+            f"origin ({_counted(panel, rows, short)}): the last value stands in, and skill is measured "
+            "against that. Pass the history with the new rows."
+        )
+    return tuple(notes)
+
+
+def _counted(panel: Panel, rows: Ints, which: npt.NDArray[np.bool_]) -> str:
+    """Say how many rows the first of some series has, and how many series there are."""
+    s = int(np.flatnonzero(which)[0])
+    more = f", and {int(which.sum()) - 1} more series" if which.sum() > 1 else ""
+    return f"{rows[s]} rows of {panel.ids[s]!r}{more}"
 
 
 def refuse_unfit(fitted: FittedForecaster, panel: Panel) -> None:

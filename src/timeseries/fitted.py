@@ -16,6 +16,7 @@ from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import IN_PYTHON, DataError, SettingError, require_switch, shown
+from timeseries.in_sample import InSample
 from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
@@ -65,6 +66,7 @@ class FittedForecaster:
     history: list[EpochRecord]
     answers: Answers = Answers()
     calibration: Calibration | None = None
+    in_sample: InSample | None = None  # None: the file that it was loaded from does not keep it
 
     @property
     def name(self) -> str:
@@ -84,6 +86,11 @@ class FittedForecaster:
         layout = replace(self.tail.layout, freq=self.tail.frequency.step)
         return replace(layout, target=self.tail.targets) if self.tail.shape == "joint" else layout
 
+    def place_of(self, panel: Panel) -> Ints:
+        """Return which of the fitted series each one of a panel is, (S,); -1: never seen."""
+        place = {name: i for i, name in enumerate(self.tail.ids)}
+        return np.array([place.get(name, -1) for name in panel.ids])
+
     def warn_if_short(self, panel: Panel) -> None:
         """Say so when a history has fewer rows than any that the network was fitted to."""
         enough = int(self.tail.lengths.min(initial=self.model.sequence_length))
@@ -98,8 +105,7 @@ class FittedForecaster:
 
     def warn_if_far(self, panel: Panel) -> None:
         """Say so when a column lies far from what was fitted: another unit, or another world."""
-        place = {name: i for i, name in enumerate(self.tail.ids)}
-        fitted = np.array([place.get(name, -1) for name in panel.ids])  # (S,) -1: never seen, scaled anew
+        fitted = self.place_of(panel)  # (S,) -1: scaled anew
         recent = panel.tail(self.model.sequence_length).only(fitted >= 0)
         series = fitted[fitted >= 0]  # (S',)
         names = [*panel.targets, *panel.past]
@@ -150,8 +156,7 @@ class FittedForecaster:
         """Return the fitted scaling of each series; a new one is scaled by its own first ``rows`` (S,)."""
         if panel.ids == self.tail.ids:
             return self.scaling
-        place = {name: i for i, name in enumerate(self.tail.ids)}
-        fitted = np.array([place.get(name, -1) for name in panel.ids])  # (S,)
+        fitted = self.place_of(panel)  # (S,)
         own = fit_scaling(table, rows)
         merged = [
             None if mine is None or theirs is None else Affine(*map(_choose(fitted), mine, theirs))

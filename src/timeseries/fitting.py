@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 from sklearn.base import clone
 
-from timeseries.continuation import rows_seen
+from timeseries.continuation import in_sample_with, rows_seen
 from timeseries.deeplearning.checkpoint import CheckpointFile, Checkpoints, RunKeeper, fingerprint
 from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
@@ -15,6 +15,7 @@ from timeseries.deeplearning.history import Reporter
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, series_table
+from timeseries.in_sample import measure
 from timeseries.intervals import Calibration, calibrate
 from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
@@ -86,6 +87,7 @@ def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> Fitte
         scaling=scaling,
         tail=panel.tail(model.sequence_length),
         ends=panel.time[panel.offsets[1:] - 1],
+        in_sample=in_sample_with(fitted, panel),
     )
 
 
@@ -155,6 +157,7 @@ def fit_model(
         ends=panel.time[panel.offsets[1:] - 1],
         history=trained.history,
         answers=answers,
+        in_sample=measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length),
     )
     try:
         if answers.levels is not None:

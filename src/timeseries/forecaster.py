@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from timeseries import backtesting
 from timeseries.answers import answer_frame
-from timeseries.continuation import continued, refuse_unfit, rows_seen
+from timeseries.continuation import background, continued, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import EpochRecord
@@ -277,8 +277,9 @@ class Forecaster:
         Returns
         -------
         Backtest
-            As from ``backtest``, but nothing is fitted. The baselines, MASE and RMSSE know the rows that are
-            passed and those that the model keeps: pass the whole history to give them all of it.
+            As from ``backtest``, but nothing is fitted. MASE and RMSSE are scaled by the rows of the fit, and
+            drift and mean begin with the first of them, whether these rows are passed again or not; where
+            that cannot be, ``notes`` says which rows stand in.
 
         Raises
         ------
@@ -290,7 +291,10 @@ class Forecaster:
         seen = rows_seen(fitted, panel)  # (S,)
         context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)
-        return backtesting.evaluate_fitted(fitted, panel, first, horizon=self.horizon, step=step)
+        known = background(fitted, panel, first)
+        return backtesting.evaluate_fitted(
+            fitted, panel, first, horizon=self.horizon, step=step, background=known
+        )
 
     def backtest(
         self,

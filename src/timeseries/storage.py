@@ -17,6 +17,7 @@ from timeseries.deeplearning.window import Sizes
 from timeseries.errors import IN_PYTHON, ArtifactError, SettingError
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.frequency import Frequency
+from timeseries.in_sample import InSample
 from timeseries.intervals import Calibration
 from timeseries.panel import Panel, TableLayout, in_zone
 from timeseries.steps import STAMP
@@ -60,6 +61,8 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
     arrays |= {"tail.time": tail.time.astype(np.int64), "ends": fitted.ends.astype(np.int64)}
     if fitted.calibration is not None:
         arrays |= {f"calibration.{name}": getattr(fitted.calibration, name) for name in CALIBRATION_ARRAYS}
+    if fitted.in_sample is not None and history:
+        arrays |= {f"in_sample.{name}": part for name, part in fitted.in_sample._asdict().items()}
     return Artifact(plain_json(manifest), arrays)
 
 
@@ -97,6 +100,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         history=epochs,
         answers=answers,
         calibration=calibration,
+        in_sample=_unpack_in_sample(stored.tensors),
     )
 
 
@@ -105,6 +109,12 @@ def _unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
         return None
     parts: Any = {name: arrays[f"calibration.{name}"] for name in CALIBRATION_ARRAYS}
     return Calibration(**parts, notes=tuple(manifest["calibration"]))
+
+
+def _unpack_in_sample(arrays: Arrays) -> InSample | None:
+    if "in_sample.scale" not in arrays:
+        return None
+    return InSample(**{name: arrays[f"in_sample.{name}"] for name in InSample._fields})
 
 
 def _unpack_answers(manifest: Any) -> Answers:

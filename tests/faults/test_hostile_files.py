@@ -17,7 +17,7 @@ import pytest
 
 from timeseries.cli import main
 from timeseries.deeplearning.artifact import Artifact, read, write
-from timeseries.deeplearning.inventory import COUNTS, FLAGS, MANIFESTS
+from timeseries.deeplearning.inventory import COUNTS, FLAGS, IN_SAMPLE, MANIFESTS
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.transformer import TransformerModel
@@ -293,6 +293,13 @@ FORECASTER = [
     *[change("calibration.shifts", setting(0, x)) for x in (np.nan, np.inf)],
     *[change(f"calibration.{name}", lambda a: a[:1]) for name in ("levels", "source", "shifts")],
     *[change(f"probe.{name}", lambda a: a[..., :0]) for name in ("future", "static")],
+    *[change(f"in_sample.{name}", lambda a: a[:1]) for name in IN_SAMPLE],
+    *[change(f"in_sample.{name}", setting(0, -1.0)) for name in ("scale", "square_scale", "observed", "age")],
+    *[change(f"in_sample.{name}", setting(0, np.inf)) for name in IN_SAMPLE],
+    *[change(f"in_sample.{name}", setting(0, np.nan)) for name in IN_SAMPLE[2:]],
+    *[change(f"in_sample.{name}", setting(0, 0.5)) for name in ("observed", "age")],
+    lambda manifest, arrays: arrays.pop("in_sample.mean"),
+    lambda manifest, arrays: arrays.update({"in_sample.more": np.zeros((2, 1))}),
 ]
 ESTIMATOR = [
     *[put("one_target", value) for value in (None, 1, "true")],

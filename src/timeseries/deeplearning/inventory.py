@@ -30,6 +30,9 @@ COUNTS: Final = ("context", "horizon", "past", "targets", "outputs", "future", "
 WEIGHTS: Final = "network."
 """What the names of the weights begin with; they are compared with the network that the settings make."""
 
+IN_SAMPLE: Final = ("scale", "square_scale", "observed", "mean", "first", "age")
+"""What may be kept of the rows that were fitted: all of it, or nothing."""
+
 FLAGS: Final = ("masked", "autoregressive")
 """The sizes of a network that are true or false."""
 
@@ -258,7 +261,11 @@ def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) 
         for name, tensor in tensors.items()
         if not name.startswith(WEIGHTS)
     }
-    _refuse(_tensor_problems(expected_tensors(manifest), found))
+    expected = expected_tensors(manifest)
+    if kind == "forecaster" and any(name.startswith("in_sample.") for name in found):
+        shape = len(manifest["series"]), manifest["sizes"]["targets"]
+        expected |= {f"in_sample.{name}": Kind("float64", shape) for name in IN_SAMPLE}
+    _refuse(_tensor_problems(expected, found))
 
 
 def _refuse(problems: Iterator[str]) -> None:
@@ -387,6 +394,7 @@ def check_numbers(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     problems = [_scaling_problems(arrays)]
     if manifest["kind"] == "forecaster":
         problems += [_tail_problems(manifest, arrays), _calibration_problems(manifest, arrays)]
+        problems += [_in_sample_problems(arrays)] if "in_sample.scale" in arrays else []
     _refuse(chain.from_iterable(problems))
 
 
@@ -450,3 +458,17 @@ def _calibration_problems(manifest: Mapping[str, Any], arrays: Mapping[str, NDAr
             yield "calibration.source names numbers that the network does not give"
         if not np.isfinite(arrays["calibration.shifts"]).all():
             yield "calibration.shifts holds NaN or infinity"
+
+
+def _in_sample_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Say what no rows can have left behind: infinite or negative scales, half a value, a mean of nothing."""
+    scales, counts = (
+        [arrays[f"in_sample.{name}"] for name in names] for names in (IN_SAMPLE[:2], ("observed", "age"))
+    )  # (S, D) each
+    numbers = [*counts, *(arrays[f"in_sample.{name}"] for name in ("mean", "first"))]
+    if any((scale < 0).any() or np.isinf(scale).any() for scale in scales):
+        yield "in_sample.scale or in_sample.square_scale holds a scale that is negative or infinite"
+    if not all(np.isfinite(part).all() for part in numbers):
+        yield "in_sample.observed, mean, first or age holds NaN or infinity"
+    elif not all(((part >= 0) & (part % 1 == 0)).all() for part in counts):
+        yield "in_sample.observed or in_sample.age holds what is no count"
