@@ -12,6 +12,7 @@ from timeseries.metrics import METRICS, Groups
 from timeseries.panel import Panel, TableLayout
 
 LEVELS = (0.1, 0.5, 0.9)
+FIVE_LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
 
 
 class Flat:
@@ -109,13 +110,28 @@ def test_coverage_by_hand():
     assert result.by_step("coverage_80").to_dict() == {"flat": {1: 1.0, 2: 0.0}}
     assert result.by_series("width_80").to_dict() == {"flat": {"a": 30.0}}
     table = result.table()
-    assert table.columns[-2:].tolist() == ["pinball", "skill"]
+    assert table.columns[-3:].tolist() == ["pinball", "skill", "coverage_80"]
+    assert table.loc["flat", "coverage_80"] == 0.5
+    assert table["coverage_80"].isna().tolist() == [False, True, True, True, True]
     errors = np.array([15, 32, 19, 40.0])
     low, high = 0.1 * (errors + 10), np.maximum(0.9 * (errors - 20), 0.1 * (20 - errors))
     assert table.loc["flat", "pinball"] == pytest.approx((low + 0.5 * errors + high).mean() / 3)
     assert table["pinball"].isna().tolist() == [False, True, True, True, True]
-    assert "80 %" in repr(result)
     assert result.reasons == {}
+
+
+def test_what_is_printed_has_every_number_of_the_table_and_fits_a_page():
+    result = run(long_panel(a=SQUARES * 1e6, b=SQUARES * 1e6), Flat((-30, -10, 0, 10, 40), FIVE_LEVELS))
+    lines = repr(result).splitlines()
+    assert lines[0] == "Backtest of flat, 4 forecasts of 2 steps:"
+    assert max(map(len, lines)) <= 100
+    assert "..." not in repr(result)
+    printed = {line.split()[0]: line.split()[1:] for line in lines if line[:1].strip()}
+    for metric, column in result.table().items():
+        shown = ["-" if np.isnan(x) else f"{x:.4g}" for x in column]
+        assert printed[metric] == shown
+    assert printed["coverage_95"][1:] == ["-"] * 4
+    assert [line.split()[:2] for line in lines if line.split()[1:2] == ["%"]] == [["80", "%"], ["95", "%"]]
 
 
 def test_a_point_forecast_has_no_interval_and_no_pinball_loss():

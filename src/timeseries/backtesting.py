@@ -84,12 +84,31 @@ class Backtest:
     notes: tuple[str, ...] = ()  # from which rows scales and baselines are, where not from those of the fit
 
     def __repr__(self) -> str:
-        lines = [f"Backtest of {self.model}, {len(self.truth)} forecasts:", self.table().to_string()]
+        horizon = self.truth.shape[1]
+        parts = [
+            f"Backtest of {self.model}, {len(self.truth)} forecasts of {horizon} steps:",
+            self._printed(),
+        ]
         if self.levels is not None:
-            lines.append(self.coverage().to_string())
-        for metric, reason in dict.fromkeys((metric, reason) for (_, metric), reason in self.reasons.items()):
-            lines.append(f"{metric} is undefined: {reason}.")
-        return "\n".join([*lines, *self.notes])
+            parts.append(self.coverage().to_string(float_format="{:.4g}".format, na_rep="undefined"))
+        said = dict.fromkeys((metric, reason) for (_, metric), reason in self.reasons.items())
+        remarks = [f"{metric} is undefined: {reason}." for metric, reason in said] + list(self.notes)
+        return "\n\n".join([*parts, *(["\n".join(remarks)] if remarks else [])])
+
+    def _printed(self) -> str:
+        """Return the table as text, a column per contender: no column is ever cut where it is printed."""
+        cells = {
+            name: {
+                metric: f"{x.value:.4g}"
+                if x.value is not None
+                else "undefined"
+                if (name, metric) in self.reasons
+                else "-"
+                for metric, x in row.items()
+            }
+            for name, row in self._scores.items()
+        }
+        return pd.DataFrame(cells).to_string()
 
     @property
     def point(self) -> Floats:
@@ -116,8 +135,10 @@ class Backtest:
         -------
         DataFrame
             One row per contender; the columns are `timeseries.metrics.METRICS` (``pinball`` for quantile
-            forecasts alone), in the user's units, and ``skill``: 1 - MAE / MAE of the seasonal naive forecast
-            (positive is better than it). NaN is undefined: `reasons` says why. `notes` are in its ``attrs``.
+            forecasts alone), in the user's units, ``skill``: 1 - MAE / MAE of the seasonal naive forecast
+            (positive is better than it), and the share of truths within each interval, such as
+            ``coverage_80``; baselines have none. NaN is undefined: `reasons` says why. `notes` are in its
+            ``attrs``. What ``print`` shows of the backtest itself is the same, turned on its side.
         """
         rows = {name: {metric: x.value for metric, x in row.items()} for name, row in self._scores.items()}
         table = pd.DataFrame.from_dict(rows, orient="index").rename_axis("forecast").astype(float)
@@ -134,7 +155,8 @@ class Backtest:
             (name, metric): x.reason
             for name, row in self._scores.items()
             for metric, x in row.items()
-            if x.reason is not None and (name == self.model or metric != "pinball")
+            if x.reason is not None
+            and (name == self.model or metric == "skill" or self.metrics[metric].needs != "quantiles")
         }
 
     def scores(self, metric: str, groups: Groups = EVERYTHING) -> dict[str, list[Score]]:
@@ -280,13 +302,16 @@ class Backtest:
     @cached_property
     def _scores(self) -> dict[str, dict[str, Score]]:
         """Return the table, with reasons."""
-        shown = [name for name in self.metrics if name in METRICS]
+        covered = [f"coverage_{interval.name}" for interval in central_intervals(self.levels or ())]
+        shown = [name for name in self.metrics if name in METRICS or name in covered]
         rows = {
-            name: {metric: evaluate(METRICS[metric], cases)[0][0] for metric in shown}
+            name: {metric: evaluate(self.metrics[metric], cases)[0][0] for metric in shown}
             for name, cases in self._cases.items()
         }
         for row in rows.values():
             row["skill"] = skill(row["mae"], rows[REFERENCE]["mae"])
+            for name in covered:
+                row[name] = row.pop(name)
         return rows
 
 

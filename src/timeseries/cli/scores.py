@@ -46,12 +46,4 @@ def deliver_scores(
     if wants_json():
         show(result.to_dict())
     else:
-        click.echo(_as_text(result))
-
-
-def _as_text(result: "Backtest") -> str:
-    """Return the scores, and how often the intervals held where there are any."""
-    tables = [result.table()]
-    if result.levels is not None:
-        tables.append(result.coverage())
-    return "\n\n".join(table.to_string(float_format="{:.4g}".format, na_rep="undefined") for table in tables)
+        click.echo(repr(result))
