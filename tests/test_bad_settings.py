@@ -271,3 +271,28 @@ def test_numbers_of_numpy_are_settings_like_any_others(tmp_path):
     np.testing.assert_array_equal(ours.predict(X), numpys.predict(X))
     numpys.save(tmp_path / "m")
     np.testing.assert_array_equal(LSTMModel.load(tmp_path / "m").predict(X), ours.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("val_size", r"argument of fit\(\) and backtest\(\)\. .* forecaster\.fit\(\.\.\., val_size="),
+        ("windows", r"argument of backtest\(\)\. .* forecaster\.backtest\(\.\.\., windows="),
+        ("gap", r"argument of backtest\(\)"),
+        ("refit", r"argument of backtest\(\)"),
+        ("step", r"argument of backtest\(\) and evaluate\(\)"),
+        ("checkpoint", r"argument of fit\(\)"),
+        ("resume", r"argument of fit\(\)"),
+        ("verbose", r"argument of fit\(\), backtest\(\), predict\(\), update\(\) and evaluate\(\)"),
+        ("fine_tune", r"argument of update\(\)"),
+        ("df", "Unknown Forecaster setting 'df'"),
+        ("coverge", "Did you mean 'coverage'"),
+        ("lowr", "Did you mean 'lower'"),
+        ("uper", "Did you mean 'upper'"),
+        ("integr", "Did you mean 'integer'"),
+        ("horizons", "Did you mean 'horizon'"),
+    ],
+)
+def test_a_name_that_is_no_setting_leads_to_the_verb_or_to_the_nearest_setting(name, message):
+    with pytest.raises(SettingError, match=message):
+        Forecaster(**{"horizon": 3, name: 10})

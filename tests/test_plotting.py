@@ -1,6 +1,7 @@
 """Pictures: what is on them, line by line, and that both formats are written without a display."""
 
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -135,7 +136,16 @@ def test_a_backtest_shows_the_newest_forecasts_that_do_not_overlap():
     assert drawn == [[14, 15, 16], [18, 19, 20]]  # origins 12 and 16, one above the truth
     assert line(axes, "observed").get_ydata().tolist() == [13, 14, 15, 17, 18, 19]
     assert list(bands(axes)) == ["80 % interval"]
-    assert axes.get_title("right") == "lstm"
+    assert [axes.get_title("right") for axes in figure.axes] == [
+        "lstm, the newest 2 of 4 windows",
+        "the newest 2 of 4 windows",
+    ]
+
+
+def test_a_backtest_whose_windows_are_all_drawn_says_no_more_than_its_model():
+    whole = backtest()
+    apart = replace(whole, time=whole.time[:, :1], truth=whole.truth[:, :1], forecast=whole.forecast[:, :1])
+    assert [axes.get_title("right") for axes in plot_backtest(apart).axes] == ["lstm", ""]
 
 
 def test_a_joint_backtest_has_a_panel_for_each_target():

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
+from inspect import signature
 from itertools import pairwise
 from os import PathLike
 from typing import Any, Self
@@ -491,6 +492,23 @@ def read_panel(
     return panel
 
 
+def _unknown_setting(name: str, known: Sequence[str]) -> SettingError:
+    """Say which verb takes a name that is no setting, else what its nearest is."""
+    verbs = [
+        verb
+        for verb in ("fit", "backtest", "predict", "update", "evaluate", "save")
+        if (taken := signature(getattr(Forecaster, verb)).parameters.get(name))
+        and taken.kind is taken.KEYWORD_ONLY
+    ]
+    if not verbs:
+        return unknown_name("Forecaster setting", name, known)
+    last = f"{verbs[-1]}()" if len(verbs) == 1 else f"{'(), '.join(verbs[:-1])}() and {verbs[-1]}()"
+    return SettingError(
+        f"{name} is no setting of a Forecaster, but an argument of {last}. "
+        f"Give it there: forecaster.{verbs[0]}(..., {name}=...)."
+    )
+
+
 def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, bool]:
     """Return an unfitted estimator of its own, and whether its patches are to be one season long."""
     recipe = Recipe("", {}, "")
@@ -512,8 +530,7 @@ def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, b
     known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
     for name in settings:
         if name not in known:
-            layout = [f.name for f in fields(TableLayout)]
-            raise unknown_name("Forecaster setting", name, [*OWN_SETTINGS, *known, *layout])
+            raise _unknown_setting(name, [*OWN_SETTINGS, *known, *(f.name for f in fields(TableLayout))])
     chosen = recipe.settings | settings
     of_season = isinstance(patch := chosen.get("patch_length"), str) and patch == OF_SEASON
     if of_season:

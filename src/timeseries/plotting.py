@@ -101,6 +101,8 @@ def plot_forecast(
 def plot_backtest(result: Backtest, *, series: str | None = None) -> "Figure":
     """Draw the newest forecasts of a backtest, those that do not overlap, over what happened.
 
+    At most eight of a series are drawn; the title says so where there are more.
+
     Parameters
     ----------
     result : Backtest
@@ -132,7 +134,10 @@ def plot_backtest(result: Backtest, *, series: str | None = None) -> "Figure":
             axes.axvline(result.cutoff[pair], color=OTHERS[-1], linewidth=0.8, linestyle="--")
             _draw_forecast(axes, None, *_answers(result, pair, target))
         axes.set_xlabel("dashed: where a forecast began" if axes is panels[-1] else "")
-    panels[0].set_title(result.model, loc="right", fontsize=10)
+        title = [result.model] if axes is panels[0] else []
+        if len(newest) < len(pairs):
+            title.append(f"the newest {len(newest)} of {len(pairs)} windows")
+        axes.set_title(", ".join(title), loc="right", fontsize=10)
     _dates(panels[-1])
     _legend(panels[0])
     return figure

@@ -196,6 +196,12 @@ def test_coverage_is_given_in_percent(run, text):
     assert "should be percentages from 1 to 100" in done.stderr
 
 
+@pytest.mark.parametrize("assignment", ["coverage=80", "val-size=10", "lower=0", "integer=true"])
+def test_what_has_an_option_is_not_set_otherwise(run, assignment):
+    told = run("fit", "x.csv", "-o", "m", "--horizon", 2, "--set", assignment, code=2).stderr
+    assert f"this has an option, --{assignment.split('=')[0]}" in told
+
+
 def small(table):
     return Forecaster("nlinear", horizon=3, context_length=6, max_steps=2).backtest(table, windows=2)
 

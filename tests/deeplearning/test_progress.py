@@ -103,10 +103,32 @@ def test_a_second_run_has_a_line_of_its_own(monkeypatch):
     ]
 
 
-def test_there_is_no_line_without_a_terminal(monkeypatch):
+def noted(monkeypatch, seconds, runs=1):
+    """Return the lines that trainings leave where there is no terminal."""
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "stderr", io.StringIO())
-    assert progress_line() is None
+    clock = Terminal(monkeypatch)
+    notes = progress_line()
+    for _ in range(runs):
+        notes.begin(PLAN)
+        for epoch in range(20):
+            for _ in range(PLAN.full):
+                clock.now += seconds
+                notes.step()
+            notes.epoch({"epoch": epoch, "steps": 50, "train_loss": 0.5, "val_loss": None, "seconds": 0.5})
+        notes.end()
+    return sys.stderr.getvalue().splitlines()
+
+
+def test_a_long_training_leaves_two_plain_lines_without_a_terminal(monkeypatch):
+    first, last = noted(monkeypatch, 1 / 64)
+    assert first == "Training: step 320/1000, about 11 s left."  # 320 / 64 are five seconds, 680 / 64 follow
+    assert last == "Trained: epoch 20/20  step 1000/1000  train_loss 0.5000  16 s"
+    assert len(noted(monkeypatch, 1 / 64, runs=2)) == 4
+
+
+def test_a_short_training_says_nothing_without_a_terminal(monkeypatch):
+    assert noted(monkeypatch, 1 / 256) == []
 
 
 def test_there_is_a_line_on_the_standard_error_stream_of_a_terminal(monkeypatch):

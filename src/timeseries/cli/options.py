@@ -96,7 +96,13 @@ def model_options(command: Command) -> Command:
                 multiple=True,
                 help="A setting of the model: hidden_size=128, quantiles=0.1,0.5,0.9; may be repeated.",
             ),
-            click.option("--val-size", type=int, help="Last rows: they choose the epochs, and calibrate."),
+            click.option(
+                "--val-size",
+                type=int,
+                metavar="ROWS",
+                help="Last rows of each series that calibrate the intervals; given here, they choose the "
+                "number of epochs too [a fifth; the epochs are those of the model].",
+            ),
             click.option(
                 "--coverage", metavar="PERCENTS", callback=_coverage, help="Intervals to forecast [80,95]."
             ),
@@ -123,6 +129,10 @@ def make_forecaster(
     return Forecaster(model, horizon=horizon, context_length=context_length, **settings)
 
 
+NOT_TO_SET = ("model", "horizon", "context_length", "val_size", "coverage", "lower", "upper", "integer")
+"""What has an option of its own, and is written otherwise there or is no setting of a model."""
+
+
 def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
     """Read NAME=VALUE pairs."""
     settings = {}
@@ -131,7 +141,7 @@ def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
         name = name.strip().replace("-", "_")
         if not equals:
             raise click.BadParameter(f"--set {assignment!r} should be NAME=VALUE, such as hidden_size=128.")
-        if name in ("model", "horizon", "context_length"):
+        if name in NOT_TO_SET:
             raise click.BadParameter(f"--set {assignment!r}: this has an option, --{name.replace('_', '-')}.")
         settings[name] = _value(text)
     return settings

@@ -1,4 +1,4 @@
-"""How far training is, on one line of the terminal."""
+"""How far training is: on one line of the terminal, or in two plain lines where there is none."""
 
 import time
 
@@ -10,15 +10,49 @@ from timeseries.deeplearning.history import EpochRecord, Reporter
 from timeseries.deeplearning.plan import Plan
 
 REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
+LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be drawn
 
 
-def progress_line() -> Reporter | None:
-    """Return a reporter that draws one line, None where the standard error stream is no terminal."""
+def progress_line() -> Reporter:
+    """Return a reporter that draws one line, or one that writes two where there is no terminal to draw on."""
     console = Console(stderr=True, highlight=False)
-    return ProgressLine(console) if console.is_terminal else None
+    return ProgressLine(console) if console.is_terminal else ProgressNotes(console)
 
 
-class ProgressLine(Reporter):
+class _Progress(Reporter):
+    """Counts epochs and steps, and words how far they are."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+
+    def begin(self, plan: Plan, before: int = 0) -> None:
+        """Start to count."""
+        self.plan, self.steps, self.before, self.epochs = plan, before, before, 0
+        self.losses = ""
+        self.began = time.perf_counter()
+
+    def step(self) -> None:
+        """Count a step."""
+        self.steps += 1
+
+    def epoch(self, record: EpochRecord) -> None:
+        """Take over the losses of an epoch."""
+        self.epochs = record["epoch"] + 1
+        validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:.4f}"
+        self.losses = f"  train_loss {record['train_loss']:.4f}{validation}"
+
+    def _state(self, now: float) -> str:
+        return (
+            f"epoch {self.epochs}/{len(self.plan.epochs)}  step {self.steps}/{self.plan.steps}{self.losses}"
+            f"  {duration(now - self.began)}"
+        )
+
+    def _left(self, now: float) -> str:
+        pace = (now - self.began) / (self.steps - self.before)  # seconds per step
+        return "about " + duration(pace * (self.plan.steps - self.steps))
+
+
+class ProgressLine(_Progress):
     """Show epoch, step, losses, the time taken and the time left.
 
     Parameters
@@ -30,13 +64,12 @@ class ProgressLine(Reporter):
     wants_estimate = True
 
     def __init__(self, console: Console) -> None:
+        super().__init__(console)
         self.live = Live(console=console, auto_refresh=False, redirect_stdout=False)
 
     def begin(self, plan: Plan, before: int = 0) -> None:
         """Draw the estimate."""
-        self.plan, self.steps, self.before, self.epochs = plan, before, before, 0
-        self.losses = ""
-        self.began = time.perf_counter()
+        super().begin(plan, before)
         self.due = self.began + REFRESH_SECONDS
         about = "" if plan.seconds is None else f"about {duration(plan.seconds)} for "
         self.live.update(_line(f"{about}{plan.steps} steps"))
@@ -44,32 +77,47 @@ class ProgressLine(Reporter):
 
     def step(self) -> None:
         """Count a step and draw the line if it is time to."""
-        self.steps += 1
+        super().step()
         now = time.perf_counter()
         if now >= self.due:
             self.due = now + REFRESH_SECONDS
             self.live.update(_line(f"{self._state(now)}, {self._left(now)} left"), refresh=True)
-
-    def epoch(self, record: EpochRecord) -> None:
-        """Take over the losses of an epoch; the next step may draw them."""
-        self.epochs = record["epoch"] + 1
-        validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:.4f}"
-        self.losses = f"  train_loss {record['train_loss']:.4f}{validation}"
 
     def end(self) -> None:
         """Leave one line behind that says how it went."""
         self.live.update(_line(self._state(time.perf_counter())))
         self.live.stop()
 
-    def _state(self, now: float) -> str:
-        return (
-            f"epoch {self.epochs}/{len(self.plan.epochs)}  step {self.steps}/{self.plan.steps}{self.losses}"
-            f"  {duration(now - self.began)}"
-        )
 
-    def _left(self, now: float) -> str:
-        pace = (now - self.began) / (self.steps - self.before)  # seconds per step
-        return "about " + duration(pace * (self.plan.steps - self.steps))
+class ProgressNotes(_Progress):
+    """Write one line when a training turns out to be long, and one at its end; a short one is left unsaid.
+
+    Parameters
+    ----------
+    console : Console
+        Where the lines are written.
+    """
+
+    def begin(self, plan: Plan, before: int = 0) -> None:
+        """Start to count; nothing is said yet."""
+        super().begin(plan, before)
+        self.said = False
+
+    def step(self) -> None:
+        """Count a step, and say once how long all of them will take."""
+        super().step()
+        now = time.perf_counter()
+        if not self.said and now - self.began >= LONG_SECONDS:
+            self.said = True
+            self._say(f"Training: step {self.steps}/{self.plan.steps}, {self._left(now)} left.")
+
+    def end(self) -> None:
+        """Say how a long training went."""
+        if self.said:
+            self._say(f"Trained: {self._state(time.perf_counter())}")
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
 
 
 def _line(text: str) -> Text:
