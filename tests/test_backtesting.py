@@ -1,6 +1,7 @@
 """Backtests of fake forecasters: what they are handed, and scores worked by hand."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -183,6 +184,25 @@ def test_each_round_of_fitting_is_announced():
     rounds.clear()
     run(long_panel(a=SQUARES), windows=3, on_round=lambda *which: rounds.append(which))
     assert rounds == [(1, 1)]
+
+
+def test_the_frame_has_the_names_of_the_table_unless_they_are_taken():
+    table = pd.DataFrame({"shop": "a", "day": np.arange(12), "y": SQUARES})
+    for names, expected in (
+        ({}, ["shop", "cutoff", "day"]),
+        ({"shop": "truth", "day": "mean"}, ["unique_id", "cutoff", "ds"]),
+    ):
+        frame = table.rename(columns=names)
+        layout = TableLayout(id=names.get("shop", "shop"), time=names.get("day", "day"))
+        assert run(Panel.from_frame(frame, layout)).frame().columns[:3].tolist() == expected
+
+
+def test_whole_forecasts_are_integers_in_the_frame_and_an_absent_truth_is_not():
+    result = run(long_panel(a=SQUARES), Flat((-1, 0, 1), LEVELS))
+    assert replace(result, integer=True).frame().dtypes[["truth", "flat", "flat_q0.9"]].eq(np.int64).all()
+    assert result.frame().dtypes[["truth", "flat", "flat_q0.9"]].eq(np.float64).all()
+    holed = replace(run(long_panel(a=[*SQUARES[:-1], np.nan, 5])), integer=True).frame()
+    assert holed.dtypes[["truth", "flat"]].tolist() == [np.float64, np.int64]
 
 
 # ------------------------------------------------------------------------------------------ already fitted

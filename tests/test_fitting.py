@@ -310,6 +310,7 @@ def test_values_on_the_bounds_and_absent_ones_are_allowed():
     frame.loc[5, "north"] = np.nan
     answer = make(lower=0, upper=9, integer=True, missing="mask").fit(frame).predict()
     assert answer.notna().all(axis=None)
+    assert answer.drop(columns="ds").dtypes.eq(np.int64).all()
 
 
 @pytest.mark.parametrize(

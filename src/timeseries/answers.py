@@ -8,12 +8,15 @@ import numpy.typing as npt
 import pandas as pd
 
 from timeseries.errors import SettingError
+from timeseries.intervals import whole
 from timeseries.panel import Panel
 
 Floats = npt.NDArray[np.float64]
 
 
-def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | None) -> Any:
+def answer_frame(
+    panel: Panel, forecast: Floats, levels: tuple[float, ...] | None, *, integer: bool = False
+) -> Any:
     """Write the forecasts that follow each series of a panel as a table.
 
     Parameters
@@ -24,6 +27,8 @@ def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | Non
         P is 1 for a point, else one per quantile level.
     levels : tuple of float or None
         The P quantile levels.
+    integer : bool
+        The forecasts are whole numbers, and so are the columns that hold them.
 
     Returns
     -------
@@ -49,7 +54,10 @@ def answer_frame(panel: Panel, forecast: Floats, levels: tuple[float, ...] | Non
         raise SettingError(f"The quantiles would overwrite the column {twice[0]!r}. Rename it in the table.")
     middle = 0 if levels is None else levels.index(0.5)
     for name, numbers in named.items():  # (rows, P)
-        columns[name] = numbers[:, middle]
+        columns[name] = whole(numbers[:, middle], integer=integer)
     for name, numbers in named.items():
-        columns |= {f"{name}_q{level:g}": numbers[:, i] for i, level in enumerate(levels or ())}
+        columns |= {
+            f"{name}_q{level:g}": whole(numbers[:, i], integer=integer)
+            for i, level in enumerate(levels or ())
+        }
     return panel.as_read(pd.DataFrame(columns))

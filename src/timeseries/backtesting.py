@@ -15,6 +15,7 @@ import pandas as pd
 
 from timeseries import baselines
 from timeseries.errors import DataError, require_known, require_whole
+from timeseries.intervals import whole
 from timeseries.metrics import (
     EVERYTHING,
     METRICS,
@@ -81,6 +82,8 @@ class Backtest:
     scale: Floats  # (M, D) mean absolute seasonal difference of the training rows, for MASE
     zone: str | None  # in which stamps are shown; those above are in UTC then
     square_scale: Floats  # (M, D) mean squared seasonal difference of the training rows, for RMSSE
+    integer: bool = False  # the forecasts of the model are whole numbers
+    columns: tuple[Hashable, Hashable] = ("unique_id", "ds")  # what the table calls series and stamps
     notes: tuple[str, ...] = ()  # from which rows scales and baselines are, where not from those of the fit
 
     def __repr__(self) -> str:
@@ -272,20 +275,27 @@ class Backtest:
         }
 
     def frame(self) -> pd.DataFrame:
-        """Return every forecast beside its truth: one row per series, origin, step and target."""
+        """Return every forecast beside its truth: one row per series, origin, step and target.
+
+        Series and stamps are in columns of the names that the table gives them, unless these are taken.
+        """
         pairs, horizon, targets = self.truth.shape
         each = horizon * targets  # rows of one pair
-        columns: dict[str, Any] = {
+        columns: dict[Hashable, Any] = {
             "unique_id": np.repeat(np.array(self.ids, dtype=object), each),
             "cutoff": in_zone(np.repeat(self.cutoff, each), self.zone),
             "ds": in_zone(np.repeat(self.time.ravel(), targets), self.zone),
             "target": np.tile(np.array(self.targets, dtype=object), pairs * horizon),
-            "truth": self.truth.ravel(),
+            "truth": whole(self.truth.ravel(), integer=self.integer),
         }
         columns |= {name: forecast.ravel() for name, forecast in self.forecasts.items()}
+        columns[self.model] = whole(self.point.ravel(), integer=self.integer)
         for i, level in enumerate(self.levels or ()):
-            columns[f"{self.model}_q{level:g}"] = self.forecast[..., i].ravel()
-        return pd.DataFrame(columns)
+            numbers = self.forecast[..., i].ravel()
+            columns[f"{self.model}_q{level:g}"] = whole(numbers, integer=self.integer)
+        own = dict(zip(("unique_id", "ds"), self.columns, strict=True))
+        renamed = {ours: theirs for ours, theirs in own.items() if theirs not in columns}
+        return pd.DataFrame(columns).rename(columns=renamed)
 
     @cached_property
     def _cases(self) -> dict[str, Cases]:
@@ -483,6 +493,7 @@ def _collect(
         },
         scale=scale[origins.series],
         square_scale=square_scale[origins.series],
+        columns=(panel.layout.id, panel.layout.time),
         notes=background.notes,
     )
 

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from inspect import signature
 from itertools import pairwise
 from os import PathLike
@@ -210,7 +210,8 @@ class Forecaster:
         Returns
         -------
         DataFrame
-            In the layout of the question; quantiles as further columns, ``y_q0.1`` for level 0.1 of y.
+            In the layout of the question; quantiles as further columns, ``y_q0.1`` for level 0.1 of y. With
+            ``integer`` these are columns of integers.
         """
         require_switch(verbose=verbose)
         fitted = self._fitted
@@ -226,7 +227,8 @@ class Forecaster:
         fitted.warn_if_short(panel)
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
-        return answer_frame(panel, fitted.forecast(panel, last), fitted.levels)
+        forecast = fitted.forecast(panel, last)
+        return answer_frame(panel, forecast, fitted.levels, integer=fitted.answers.integer)
 
     def update(self, df: Table, *, fine_tune: int = 0, verbose: bool = False) -> Self:
         """Append new rows to what the model has seen, so that ``predict()`` follows them.
@@ -293,9 +295,10 @@ class Forecaster:
         context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)
         known = background(fitted, panel, first)
-        return backtesting.evaluate_fitted(
+        result = backtesting.evaluate_fitted(
             fitted, panel, first, horizon=self.horizon, step=step, background=known
         )
+        return replace(result, integer=fitted.answers.integer)
 
     def backtest(
         self,
@@ -352,7 +355,7 @@ class Forecaster:
         every = self.horizon if step is None else step
         require_whole(step=(every, 1))
         tested = gap + (windows - 1) * every + self.horizon  # rows that are not fitted on
-        return backtesting.backtest(
+        result = backtesting.backtest(
             fit,
             self._read_to_fit(df, spare=tested, verbose=verbose),
             horizon=self.horizon,
@@ -361,6 +364,7 @@ class Forecaster:
             gap=gap,
             refit=refit,
         )
+        return replace(result, integer=self.answers.integer)
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:
         """Write the fitted forecaster to one file.

@@ -21,6 +21,7 @@ from timeseries.errors import DataError, SettingError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MEDIAN = 0.5
+LARGEST_INTEGER = 2.0**53  # up to here float64 holds every whole number
 ROUNDING = 1e-9  # 100 * 0.55 is a little more than 55: ranks are not raised for that
 
 
@@ -200,6 +201,18 @@ def restrict(
         )
     clipped: Floats = np.clip(answer, least, most) + 0.0  # no negative zeros
     return clipped
+
+
+def whole(numbers: Floats, *, integer: bool) -> Floats | Integers:
+    """Return whole numbers as integers where they were asked for, unless one is too large or absent.
+
+    Examples
+    --------
+    >>> whole(np.array([3.0, -1.0]), integer=True).tolist(), whole(np.array([3.0]), integer=False).tolist()
+    ([3, -1], [3.0])
+    """
+    fits = integer and bool((np.abs(numbers) < LARGEST_INTEGER).all())  # False for NaN
+    return numbers.astype(np.int64) if fits else numbers
 
 
 def _shift(scores: Floats, level: float) -> Shift:

@@ -1,5 +1,6 @@
 """A command line that runs in this process, and files for it."""
 
+import io
 import json
 
 import numpy as np
@@ -56,3 +57,15 @@ def forecaster(table):
 def model(forecaster, tmp_path):
     forecaster.save(tmp_path / "a.model")
     return tmp_path / "a.model"
+
+
+@pytest.fixture
+def holds():
+    """Compare a printed table with a frame: to the digits that are printed, and no more than those."""
+
+    def holds(printed, frame):
+        read = pd.read_csv(io.StringIO(printed), parse_dates=[c for c in ("ds", "cutoff") if c in frame])
+        pd.testing.assert_frame_equal(read, frame, check_dtype=False, rtol=1e-8, atol=1e-8)
+        return read
+
+    return holds

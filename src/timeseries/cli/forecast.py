@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING
 import click
 
 from timeseries.cli.options import FILE
-from timeseries.cli.output import STREAM, check_outputs, deliver, is_quiet, local, output_options
+from timeseries.cli.output import (
+    STREAM,
+    as_precise_as_float32,
+    check_outputs,
+    deliver,
+    is_quiet,
+    local,
+    output_options,
+    wants_json,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,6 +51,10 @@ def forecast(
     if plot is not None:
         _draw(forecaster, history, answer, plot)
     table = answer.reset_index() if answer.index.names[0] else answer
+    if output is not None or not wants_json():
+        layout = forecaster.fitted_.layout
+        numbers = [name for name in table.columns if name not in (layout.id, layout.time)]
+        table = as_precise_as_float32(table, numbers, layout.id)
     facts = {"model": forecaster.fitted_.name, "horizon": forecaster.horizon}
     deliver(table, output, facts)
 

@@ -8,6 +8,8 @@ import click
 from timeseries.cli.options import FILE
 from timeseries.cli.output import output_options, show, wants_json
 
+MOST_LEVELS = 1000  # of intervals to describe: pairs of levels take the square of them
+
 
 @click.command(short_help="Say what a model file holds.")
 @click.argument("model", type=FILE)
@@ -53,8 +55,51 @@ def _described(manifest: Any) -> dict[str, object]:
         more = f" and {len(series) - 5} more" if len(series) > 5 else ""
         lines["series"] = f"{len(series)}: {', '.join(map(str, series[:5]))}{more}"
         lines["frequency"] = manifest["frequency"]
+        lines |= _clocks(manifest)
         lines |= {role: ", ".join(names) for role, names in manifest["columns"].items() if names}
+        lines |= {"forecasts": _rules(manifest["answers"]), "intervals": _intervals(manifest)}
     named = ("horizon", "sequence_length", "input_size", "output_size")
     lines["settings"] = ", ".join(f"{k}={v}" for k, v in settings.items() if k not in named and v is not None)
     lines["epochs run"] = len(manifest["history"])
     return lines
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float))
+
+
+def _clocks(manifest: Any) -> dict[str, object]:
+    """Return what the stamps and the seasons of a table follow."""
+    layout, lines = manifest["layout"], {}
+    if manifest["time"] == "stamps":
+        lines["time zone"] = manifest["zone"] or "none: stamps as the table writes them"
+    if layout["season"] is not None:
+        lines["season"] = f"{layout['season']} rows"
+    if layout.get("season_zone") is not None:
+        lines["season clock"] = f"{layout['season_zone']}: seasons follow its clock when it is changed"
+    return lines
+
+
+def _rules(answers: Any) -> str:
+    """Say what every forecast and interval keeps to."""
+    rules = ["whole numbers"] if answers["integer"] else []
+    rules += [f"not below {answers['lower']:g} (lower)"] if answers["lower"] is not None else []
+    rules += [f"not above {answers['upper']:g} (upper)"] if answers["upper"] is not None else []
+    return ", ".join(rules) or "any number: no bounds"
+
+
+def _intervals(manifest: Any) -> str:
+    """Say which intervals a forecast carries, and what they rest on."""
+    from timeseries.metrics import central_intervals
+
+    asked, own = manifest["answers"]["levels"], manifest["settings"].get("quantiles")
+    levels = own if asked is None else asked
+    if levels is None:
+        return "none: a point forecast"
+    if not isinstance(levels, list) or len(levels) > MOST_LEVELS or not all(map(_is_number, levels)):
+        return "quantiles that no model has; see --json"  # only loading compares settings with their rules
+    shares = ", ".join(f"{interval.name} %" for interval in central_intervals(levels))
+    named = f"{shares or 'none that is central'} (quantiles {', '.join(f'{level:g}' for level in levels)})"
+    if manifest["calibration"] is None:
+        return f"{named}; not calibrated: the network's own"
+    return f"{named}; calibrated on held-out rows. {' '.join(manifest['calibration'])}"

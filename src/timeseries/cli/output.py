@@ -1,9 +1,10 @@
 """What a command says: data to standard output, as text or one JSON document, the rest to standard error."""
 
 import json
+import math
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 STREAM = Path("-")  # standard input where a file is read, standard output where one is written
+FLOAT32_DIGITS = 9  # significant digits that tell any two numbers of float32 apart
 JSON, QUIET = "timeseries.json", "timeseries.quiet"  # keys of click's notes about the running command
 
 
@@ -89,6 +91,35 @@ def deliver(table: "pd.DataFrame", output: Path | None, facts: Mapping[str, obje
         click.echo(text, nl=False)
     else:
         show({**facts, "table": records(table)})
+
+
+def as_precise_as_float32(
+    table: "pd.DataFrame", forecasts: Collection[Hashable], series: Hashable
+) -> "pd.DataFrame":
+    """Return a table whose forecasts have the digits that the arithmetic of a network justifies.
+
+    Networks see every series divided by how much it moves, so nine digits of that are kept: of the range
+    that the column spans within a series, or of a number itself where that is smaller.
+    """
+    import numpy as np
+
+    rounded = table.copy()
+    for name in forecasts:
+        column = table[name]
+        if column.dtype.kind != "f":
+            continue
+        groups = column.groupby(table[series] if series in table else np.zeros(len(table)), sort=False)
+        spans = groups.transform("max") - groups.transform("min")
+        rounded[name] = [_rounded(x, span) for x, span in zip(column.tolist(), spans.tolist(), strict=True)]
+    return rounded
+
+
+def _rounded(x: float, span: float) -> float:
+    """Keep nine digits of a number or of a span, whichever is smaller; all where there is no span."""
+    size = min(abs(x), span)
+    if not 0 < size < math.inf:
+        return x
+    return round(x, FLOAT32_DIGITS - 1 - math.floor(math.log10(size)))
 
 
 def records(table: "pd.DataFrame") -> list[dict[str, object]]:

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from timeseries.cli.options import FILE
-from timeseries.cli.output import STREAM, show, wants_json
+from timeseries.cli.output import STREAM, as_precise_as_float32, show, wants_json
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from timeseries.backtesting import Backtest
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -38,12 +40,20 @@ def deliver_scores(
         for path, draw in ((plot, plot_backtest), (plot_errors, plot_error_by_step)):
             if path is not None:
                 save_picture(draw(result), path)
-    if output == STREAM:
-        click.echo(result.frame().to_csv(index=False), nl=False)
-        return
     if output is not None:
-        result.frame().to_csv(output, index=False)
+        text = _every_forecast(result).to_csv(index=False)
+        if output == STREAM:
+            click.echo(text, nl=False)
+            return
+        output.write_text(text, encoding="utf-8")
     if wants_json():
         show(result.to_dict())
     else:
         click.echo(repr(result))
+
+
+def _every_forecast(result: "Backtest") -> "pd.DataFrame":
+    """Return every forecast and its truth; the truth and the baselines have all their digits."""
+    table = result.frame()
+    levels = [f"{result.model}_q{level:g}" for level in result.levels or ()]
+    return as_precise_as_float32(table, [result.model, *levels], table.columns[0])
