@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+collect_ignore = ["watched_calls.py"]  # a program of its own, which a test runs
+
 
 @pytest.fixture(scope="session")
 def data_folder() -> Path:

@@ -104,8 +104,9 @@ def kill_while_saving(start, model, seconds):
 
 
 @pytest.mark.parametrize("times", [5, pytest.param(200, marks=pytest.mark.faults)])
-def test_a_save_that_is_killed_leaves_one_complete_version(start, model, times):
+def test_a_save_that_is_killed_leaves_one_complete_version(start, model, times, tried):
     draw, littered = random.Random(times), 0
+    tried(times)
     for _ in range(times):
         assert kill_while_saving(start, model, draw.uniform(0, 0.05)) >= version_of(model) >= 0
         littered += len(files(model.parent)) > 1
@@ -134,7 +135,7 @@ def needs_strace():
 @pytest.mark.parametrize(
     "call", ["flock", "ftruncate", "pwrite64", "chmod", "write", "fsync", "rename", "unlink"]
 )
-def test_a_save_that_is_killed_at_any_system_call_leaves_one_complete_version(start, model, call):
+def test_a_save_that_is_killed_at_any_system_call_leaves_one_complete_version(start, model, call, tried):
     for number in itertools.count(1):
         process = start(SAVE, model, 1, 2, before=strace(call, f"signal=KILL:when={number}"))
         process.communicate()
@@ -145,6 +146,7 @@ def test_a_save_that_is_killed_at_any_system_call_leaves_one_complete_version(st
         assert files(model.parent) == ["model"]
     assert version_of(model) == 1
     assert number > 1, "nothing was killed"
+    tried(number - 1)
 
 
 # ------------------------------------------------------------------------------------------- faulty disks
@@ -154,7 +156,9 @@ def test_a_save_that_is_killed_at_any_system_call_leaves_one_complete_version(st
 @pytest.mark.usefixtures("needs_strace")
 @pytest.mark.parametrize("code", ["ENOSPC", "EIO"])
 @pytest.mark.parametrize("call", ["flock", "chmod", "write", "fsync", "rename"])
-def test_a_system_call_that_fails_is_reported_and_leaves_one_complete_version(start, model, call, code):
+def test_a_system_call_that_fails_is_reported_and_leaves_one_complete_version(
+    start, model, call, code, tried
+):
     faults = 0
     for number in itertools.count(1):
         process = start(SAVE, model, 1, 2, before=strace(call, f"error={code}:when={number}"))
@@ -168,6 +172,7 @@ def test_a_system_call_that_fails_is_reported_and_leaves_one_complete_version(st
             assert version_of(model) == ("after it was saved" in said[0])
         save(model, 0)
     assert faults
+    tried(faults)
 
 
 def test_a_disk_that_is_full_leaves_the_old_version_and_says_how_much_was_needed(model):
