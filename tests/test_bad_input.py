@@ -410,7 +410,7 @@ def test_51_columns_named_by_numbers_are_series_but_roles_are_named_by_text():
     frame = table(WAVE).rename(columns={"y": 5}).assign(**{"6": WAVE})
     answer = Forecaster("nlinear", horizon=3, **QUICK).fit(frame).predict()
     assert answer.columns.tolist() == ["ds", 5, "6"]
-    with pytest.raises(SettingError, match=r"target must name columns by text.*map\(str\)"):
+    with pytest.raises(SettingError, match=r"(?s)target must name columns by text.*map\(str\)"):
         Forecaster("nlinear", horizon=3, target=5, **QUICK)
 
 

@@ -263,6 +263,7 @@ def stacked(**columns):
         (stacked(a=1.5), DEFAULT, "id='filiale', with target='...';"),
         (stacked(nr=np.arange(12) // 4), DEFAULT, "id='filiale' or id='nr', with target='umsatz';"),
         (stacked(row=range(12), stadt="B"), DEFAULT, "id='filiale', with target='...';"),
+        (stacked(stadt=["A"] * 8 + ["B"] * 4), DEFAULT, "id='filiale', with target='umsatz';"),
         (stacked(filiale="F"), DEFAULT, "id='...';"),
         (stacked().drop(columns="filiale"), DEFAULT, "id='...';"),
     ],

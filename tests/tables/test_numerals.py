@@ -127,6 +127,7 @@ def test_only_the_cells_that_cannot_be_read_are_listed(in_file):
         (["1,5", "12.34,5"], {"thousands": "."}, "correct these cells"),
         (["1,5", "1.234.5"], {"decimal": ","}, "correct these cells"),
         (["1.5", "1,234.5"], {"decimal": "."}, "give thousands=',' for groups of three digits."),
+        (["5", "1,234"], {"decimal": "."}, "give thousands=',' for groups of three digits."),
         (["1.5", "1'234.5"], {"decimal": "."}, 'give thousands="\'" for groups of three digits.'),
         (["1.5", "1 234.5"], {"decimal": "."}, "give thousands=' ' for groups of three digits."),
         (["1.5", "1.234,5"], {"decimal": "."}, "correct these cells"),
