@@ -389,3 +389,18 @@ def test_stops_that_are_not_one_whole_number_per_series_are_refused(stops):
 def test_a_scale_too_large_for_double_precision_is_undefined():
     rows = np.array([[1e300], [-1e300]])
     assert np.isnan(seasonal_scale(rows, np.array([0, 2]), [2], 1, power=2)).all()
+
+
+@pytest.mark.parametrize("rows", [1, 3, 7])
+def test_a_seasonal_scale_does_not_depend_on_how_many_rows_are_taken_at_once(rows, monkeypatch):
+    values = np.random.default_rng(0).normal(size=(23, 2))
+    values[4, 0] = np.nan
+    offsets, stops = np.array([0, 11, 11, 23]), [9, 0, 12]
+    expected = [
+        [np.nanmean(np.abs(part[2:] - part[:-2])[:, d]) for d in range(2)]
+        for part in (values[:9], values[11:])
+    ]
+    monkeypatch.setattr("timeseries.metrics.ROWS_AT_ONCE", rows)
+    found = seasonal_scale(values, offsets, stops, season_length=2)
+    np.testing.assert_allclose(found[[0, 2]], expected)
+    assert np.isnan(found[1]).all()

@@ -170,7 +170,7 @@ def drift(
     require_whole(horizon=(horizon, 1))
     origins, starts = _locate(origins, offsets)
     last = _last_observed_at_origin(_last_observed(values), origins, starts, offsets)  # (M, D)
-    first = next_observed(values)[starts]  # (M, D), none after the last
+    first = _next_observed(values)[starts]  # (M, D), none after the last
     left, right = (np.take_along_axis(values, row, axis=0) for row in (first, last))  # (M, D) each
     rows = np.maximum(last - first, 1)  # (M, D)
     if earlier is not None:
@@ -247,7 +247,7 @@ def _last_observed(values: Floats) -> Integers:
     return np.maximum.accumulate(rows, axis=0)
 
 
-def next_observed(values: Floats) -> Integers:
+def _next_observed(values: Floats) -> Integers:
     """Return, per row and target, the oldest row from here on that was observed, (N, D); N if none is."""
     rows = np.where(np.isnan(values), len(values), np.arange(len(values))[:, None])
     return np.minimum.accumulate(rows[::-1], axis=0)[::-1]

@@ -137,6 +137,7 @@ def fit_model(
     if checkpoints is not None:
         how = {"val_size": val_size, "keep_validation": keep_validation, "answers": asdict(answers)}
         kept = CheckpointFile(checkpoints, _identity(model, panel, how))
+    in_sample = measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     table = series_table(panel, static)
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
@@ -157,7 +158,7 @@ def fit_model(
         ends=panel.time[panel.offsets[1:] - 1],
         history=trained.history,
         answers=answers,
-        in_sample=measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length),
+        in_sample=in_sample,
     )
     try:
         if answers.levels is not None:

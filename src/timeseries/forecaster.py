@@ -143,8 +143,8 @@ class Forecaster:
             The checkpoint to go on from, with the same settings and table: the weights become those of an
             uninterrupted fit, bit for bit (on the CPU, with the same versions and number of threads).
         verbose : bool
-            Say what was found in the table to the standard error stream, and on one line how far training
-            is, if that stream is a terminal.
+            Say what was found in the table to the standard error stream, and how far training is: on one
+            line of a terminal, elsewhere in two lines if it takes long.
 
         Returns
         -------
@@ -375,7 +375,8 @@ class Forecaster:
             The file; an older one stays until the new one is complete.
         history : bool
             Keep the last ``context_length`` rows of every series in the file, so that the loaded forecaster
-            can ``predict()`` at once. Without them it needs ``predict(df)``, and the file holds no data.
+            can ``predict()`` at once, and what ``evaluate`` needs of the fitted rows (their seasonal scale,
+            mean and first value). Without them it needs ``predict(df)``, and the file holds no data.
         """
         require_path(path)
         require_switch(history=history)

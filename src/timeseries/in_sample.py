@@ -4,12 +4,12 @@ MASE and RMSSE divide by how much those rows moved, and two baselines begin with
 Shapes: N rows, S series, D targets.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from timeseries.baselines import Earlier, next_observed
+from timeseries.baselines import Earlier
 from timeseries.metrics import seasonal_scale
 
 Floats = NDArray[np.float64]
@@ -101,27 +101,25 @@ class _Observed(NamedTuple):
 
 
 def _observed(values: Floats, offsets: Integers) -> _Observed:
-    lengths = np.diff(offsets)
-    series = np.repeat(np.arange(len(lengths)), lengths)  # (N,)
-    there = ~np.isnan(values)  # (N, D)
-    count = _totals(there, series, len(lengths))  # (S, D)
-    share = np.where(there, values / np.maximum(count, 1)[series], 0.0)  # (N, D) no sum can be too large
-    mean = _totals(share, series, len(lengths))  # (S, D)
-    row = np.where(count > 0, np.minimum(_first(values, offsets), len(values) - 1), 0)  # (S, D)
-    first = np.take_along_axis(values, row, axis=0) if len(values) else np.zeros_like(mean)  # (S, D)
-    age = (offsets[1:] - 1)[:, None] - row  # (S, D)
-    return _Observed(count, mean, *(np.where(count > 0, x, 0.0) for x in (first, age)))
+    """Count and average the observed values of each series, target by target: that takes less memory."""
+    parts = [np.stack(part, axis=1) for part in zip(*(_of_one(x, offsets) for x in values.T), strict=True)]
+    return _Observed(*parts)
 
 
-def _totals(x: NDArray[Any], series: Integers, number: int) -> Floats:
-    """Return the totals of (N, D) over the rows of each series, (S, D)."""
-    return np.stack([np.bincount(series, column, number) for column in x.T], axis=1).astype(np.float64)
-
-
-def _first(values: Floats, offsets: Integers) -> Integers:
-    """Return the row of the first observed value at or after the start of each series, (S, D)."""
-    none = np.full((1, values.shape[1]), len(values))
-    return np.concatenate([next_observed(values), none])[offsets[:-1]]
+def _of_one(values: Floats, offsets: Integers) -> _Observed:
+    """Return the same of one target, (N,) to (S,) each."""
+    rows = np.flatnonzero(~np.isnan(values))  # (n,)
+    starts = np.searchsorted(rows, offsets)  # (S+1,) of the series among these
+    count = np.diff(starts)  # (S,)
+    some = count > 0
+    mean, first, age = np.zeros((3, len(count)))  # (S,) each
+    if some.any():
+        begin = starts[:-1][some]
+        shares = values[rows] / np.repeat(count, count)  # (n,) so that no sum is too large
+        mean[some] = np.add.reduceat(shares, begin)
+        first[some] = values[rows[begin]]
+        age[some] = (offsets[1:] - 1)[some] - rows[begin]
+    return _Observed(count.astype(np.float64), mean, first, age)
 
 
 def _weighted(one: Floats, ones: Floats, other: Floats, others: Floats) -> Floats:

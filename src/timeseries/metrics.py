@@ -22,6 +22,7 @@ Integers = NDArray[np.int64]
 NOTHING = "nothing was observed"
 TOO_LARGE = "the numbers are too large for double precision"
 ROUNDING = 1e-9  # 1 - 0.9 is not quite 0.1
+ROWS_AT_ONCE = 2**20  # of which differences are taken: they need eight times the memory of their rows
 CONSTANT = 1e-12  # a truth whose relative deviations are smaller than this never changes
 
 
@@ -497,19 +498,23 @@ def seasonal_scale(
     require_whole(season_length=(season_length, 1), power=(power, 1))
     lengths = np.diff(offsets)
     stops = _checked_stops(stops, lengths)
-    series = np.repeat(np.arange(len(lengths)), lengths)[season_length:]  # of the later row of a difference
-    position = np.arange(len(values))[season_length:] - offsets[series]
-    used = (position >= season_length) & (position < stops[series])
-    later = np.flatnonzero(used) + season_length
-    with np.errstate(over="ignore"):
-        difference = np.abs(values[later] - values[later - season_length]) ** power  # (used rows, D)
-    observed = ~np.isnan(difference)
-    targets = values.shape[1]
-    cell = series[used][:, None] * targets + np.arange(targets)  # (used rows, D), numbers the cells of (S, D)
-    count = np.bincount(cell[observed], minlength=len(lengths) * targets)
-    total = np.bincount(cell[observed], weights=difference[observed], minlength=len(lengths) * targets)
+    cells = len(lengths) * values.shape[1]
+    count, total = np.zeros((2, cells))
+    for begin in range(season_length, len(values), ROWS_AT_ONCE):
+        later = np.arange(begin, min(begin + ROWS_AT_ONCE, len(values)))  # of the two rows of a difference
+        series = np.searchsorted(offsets, later, side="right") - 1
+        position = later - offsets[series]
+        used = (position >= season_length) & (position < stops[series])
+        later = later[used]
+        with np.errstate(over="ignore"):
+            difference = np.abs(values[later] - values[later - season_length]) ** power  # (used rows, D)
+        observed = ~np.isnan(difference)
+        targets = np.arange(values.shape[1])
+        cell = series[used][:, None] * len(targets) + targets  # (used rows, D), numbers the cells of (S, D)
+        count += np.bincount(cell[observed], minlength=cells)
+        total += np.bincount(cell[observed], weights=difference[observed], minlength=cells)
     scale = np.where((count > 0) & np.isfinite(total), total / np.maximum(count, 1), np.nan)
-    return scale.reshape(len(lengths), targets)
+    return scale.reshape(len(lengths), values.shape[1])
 
 
 def skill(error: Score, reference: Score) -> Score:

@@ -28,7 +28,7 @@ def evaluate(
 ) -> None:
     """Score the model file MODEL on the rows of DATA that follow those it was fitted to.
 
-    DATA holds history and truth together; nothing is fitted.
+    DATA holds the new rows, with or without the history before them; nothing is fitted.
     """
     from timeseries.forecaster import Forecaster
 
