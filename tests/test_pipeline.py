@@ -131,7 +131,7 @@ def test_a_bad_step_after_the_first_reading_is_named_by_its_number(monkeypatch):
             return w.past[:, :1, :, None] * 0
 
     with pytest.raises(TrainingError, match="step 15 of 19"):
-        Trainer(None, MSELoss()).evaluate(Zero(), Batches(gather, index, 1))
+        Trainer(NLinearModel(), MSELoss()).evaluate(Zero(), Batches(gather, index, 1))
 
 
 def test_the_point_column_is_the_median_wherever_it_stands_among_the_levels():

@@ -12,11 +12,13 @@ def tried(record_property):
 
 
 def pytest_terminal_summary(terminalreporter, config):
-    if "tests/faults" not in " ".join(map(str, config.args)).replace("\\", "/"):
+    if not any("faults" in str(argument) for argument in config.args):
         return
     counts = {outcome: Counter() for outcome in ("passed", "failed", "skipped")}
     for outcome, counter in counts.items():
         for report in terminalreporter.getreports(outcome):
+            if "faults/" not in report.nodeid:
+                continue
             name = report.nodeid.split("::")[-1].split("[")[0].removeprefix("test_").replace("_", " ")
             counter[name] += dict(report.user_properties).get("tried", 1)
     terminalreporter.section("faults: tried, survived")

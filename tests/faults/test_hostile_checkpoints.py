@@ -50,14 +50,14 @@ def changed(state, place, value):
     inner = manifest
     for name in place[:-1]:
         inner = inner[name]
-    if value is DELETE:
+    if value == DELETE:
         del inner[place[-1]]
     else:
         inner[place[-1]] = value
     return Artifact(manifest, dict(state.tensors))
 
 
-DELETE = object()
+DELETE = "(taken out)"
 NUMBERS = ("runs", "fit", "numbers")
 MANIFEST = [
     *[((name,), value) for name in ("identity", "threads", "runs") for value in (None, [], "x")],

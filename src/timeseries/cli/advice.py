@@ -25,6 +25,7 @@ _SETTING = re.compile(
     rf"(?<![\w'\"-])(?P<name>[a-z_]+)(?:=(?P<value>{_VALUE})(?P<more>(?:(?:, | or )(?:{_TEXT}))*))?"
 )
 _MODEL_SETTINGS = (
+    "batch_size",
     "clip_norm",
     "device",
     "every_position",
@@ -78,7 +79,7 @@ def _option(found: re.Match[str], commands: Mapping[str, click.Command], verb: s
     if value is None:
         written = option.opts[0]
     elif by_set:
-        written = f"{option.opts[0]} {shlex.quote(f'{name}={_as_json(_read(value))}')}"
+        written = f"{option.opts[0]} {shlex.quote(f'{name}={_as_json(value)}')}"
     else:
         written = _written(option, _read(value)) + _alternatives(found["more"])
     ours = homes.get(verb or home)
@@ -108,9 +109,10 @@ def _alternatives(text: str) -> str:
     return re.sub(_TEXT, lambda found: shlex.quote(ast.literal_eval(found[0])), text)
 
 
-def _as_json(value: Any) -> str:
-    """Write a value as ``--set`` reads it, text without quotes."""
-    return value if isinstance(value, str) else json.dumps(value)
+def _as_json(text: str) -> str:
+    """Write a value of Python as ``--set`` reads it: numbers as they are, text without quotes."""
+    value = _read(text)
+    return value if isinstance(value, str) else text if isinstance(value, float) else json.dumps(value)
 
 
 def _read(text: str) -> Any:
