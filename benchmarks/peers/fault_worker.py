@@ -18,16 +18,10 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
+from worker import QUIET
 
 CONTEXT, HORIZON, HIDDEN, STEPS, ROWS = 24, 6, 16, 20, 200
 PLACE = 50  # the row of a fault
-QUIET = {  # of Lightning: no files, no bars, no other device
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
 
 
 class Contender(Protocol):

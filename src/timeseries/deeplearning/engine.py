@@ -157,7 +157,7 @@ def fit_network(
             return Trained(network.eval(), finished, interrupted=False)
         stride = network.position_stride if model.every_position else None
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
-        with told_of_memory(job, f"Lower batch_size={model.batch_size}, or {SMALLER}"):
+        with told_of_memory(job, f"Lower batch_size (now {model.batch_size}), or {SMALLER}"):
             training = Trainer(model, loss, reporter, keeper).fit(
                 network,
                 Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),

@@ -120,6 +120,6 @@ def _cause(batches: Batches, epoch: int, step: int, learning_rate: float) -> str
         )
     return (
         f"the weights diverged. The largest scaled value of that batch is {largest[worst]:.3g} "
-        f"(series {name!r}, window ending at row {row}). Lower learning_rate={learning_rate:g}, or set "
-        "clip_norm=1."
+        f"(series {name!r}, window ending at row {row}). Lower learning_rate (now {learning_rate:g}), or "
+        "give clip_norm=1."
     )

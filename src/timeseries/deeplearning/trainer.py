@@ -350,7 +350,7 @@ def _check_weights(network: nn.Module, learning_rate: float) -> None:
     if not all(bool((parameter.abs() < LARGEST_WEIGHT).all()) for parameter in network.parameters()):
         raise TrainingError(
             f"Training ended with weights that are not finite or beyond {LARGEST_WEIGHT:g}: it diverged. "
-            f"Lower learning_rate={learning_rate:g}, or set clip_norm=1."
+            f"Lower learning_rate (now {learning_rate:g}), or give clip_norm=1."
         )
 
 
