@@ -48,7 +48,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.packing"],
     ["timeseries.deeplearning.models"],
     ["timeseries.fitted"],
-    ["timeseries.continuation", "timeseries.storage"],
+    ["timeseries.continuation", "timeseries.storage", "timeseries.configuration"],
     ["timeseries.fitting"],
     ["timeseries.forecaster"],
     ["timeseries.cli"],

@@ -6,15 +6,16 @@ from dataclasses import fields
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from timeseries.configuration import OWN_SETTINGS
 from timeseries.deeplearning.checkpoint import Checkpoints
 from timeseries.deeplearning.models import CustomModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.errors import SettingError, TimeSeriesError
-from timeseries.forecaster import OWN_SETTINGS, Forecaster
+from timeseries.forecaster import Forecaster
 from timeseries.normalization import DataNormalizer
 from timeseries.panel import Panel, TableLayout
 from timeseries.settings import setting_names
@@ -109,6 +110,7 @@ FORECASTER_SETTINGS = [
 
 
 @many
+@example("lower", 10**5000)
 @given(st.sampled_from(FORECASTER_SETTINGS), ANYTHING)
 def test_a_forecaster_is_refused_or_forecasts(name, value):
     chosen = {"model": "lstm", "hidden_size": 2} | QUICK | {name: value}
@@ -133,7 +135,8 @@ def test_an_estimator_is_refused_or_predicts(made, data):
     name = data.draw(st.sampled_from(["config", *setting_names(made)]))
     chosen = {"epochs": 1, "max_steps": 1, "sequence_length": 3, name: data.draw(ANYTHING)}
     X = column(TABLE["y"])
-    predicted = attempt(lambda: made(**chosen).fit(X, X[:, 0]).predict(X))
+    own = (TypeError,) if name == "network" else ()  # what the caller's network raises is the caller's
+    predicted = attempt(lambda: made(**chosen).fit(X, X[:, 0]).predict(X), *own)
     assert predicted is None or np.isfinite(predicted).all()
 
 

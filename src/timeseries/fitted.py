@@ -23,7 +23,7 @@ from timeseries.splits import Origins
 from timeseries.tables.layout import plain
 from timeseries.windows import Ints
 
-LARGEST = np.finfo(np.float64).max
+LARGEST = float(np.finfo(np.float64).max)  # of Python: it compares with whole numbers of any size
 FAR = 20.0  # standard deviations from what was fitted, beyond which a value deserves a warning
 
 

@@ -3,8 +3,6 @@
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import fields, replace
-from inspect import signature
-from itertools import pairwise
 from os import PathLike
 from typing import Any, Self
 
@@ -13,37 +11,29 @@ from sklearn.base import clone
 
 from timeseries import backtesting
 from timeseries.answers import answer_frame
+from timeseries.configuration import choose_levels, make_estimator, season_patch
 from timeseries.continuation import background, continued, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
-from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
+from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.progress import progress_line
-from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
 from timeseries.errors import (
     DataError,
     NotFittedError,
-    SettingError,
     require_path,
     require_switch,
     require_whole,
-    shown,
-    unknown_name,
 )
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
 from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
-from timeseries.settings import setting_names
 from timeseries.splits import Origins
 from timeseries.storage import pack, unpack
 
 Table = Any  # a frame of any library, an array, a path or an open file
-COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
-WIDEST = 0.9999  # share that an interval can be asked to cover
-OWN_SETTINGS = ("horizon", "context_length", "coverage", "lower", "upper", "integer")
-WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  # the forecaster sets these
 
 
 class Forecaster:
@@ -98,15 +88,8 @@ class Forecaster:
         self.layout = TableLayout(**{name: value for name, value in settings.items() if name in columns})
         self.horizon, self.context_length = horizon, context_length
         given = {name: value for name, value in settings.items() if name not in columns}
-        self.estimator, self._patch_of_season = _estimator(model, given)
-        levels = wanted_levels(coverage, self.estimator.quantiles)
-        _refuse_levels_alike(_floats(self.estimator.quantiles) if levels is None else levels)
-        if (
-            isinstance(self.estimator.loss, str)
-            and self.estimator.loss == "pinball"
-            and self.estimator.quantiles is None
-        ):
-            self.estimator.set_params(quantiles=levels)
+        self.estimator, self._patch_of_season = make_estimator(model, given, type(self))
+        levels = choose_levels(coverage, self.estimator)
         self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
         self.answers.check()
 
@@ -427,63 +410,6 @@ class Forecaster:
         return model
 
 
-def season_patch(context: int, season: int) -> int:
-    """Return how many steps a recurrence reads at once: a season, if the window holds two of them.
-
-    Else the window is read in eight patches.
-
-    Examples
-    --------
-    >>> season_patch(168, season=24), season_patch(96, season=1), season_patch(6, season=12)
-    (24, 12, 1)
-    """
-    return season if 1 < season <= context // 2 else max(1, context // 8)
-
-
-def wanted_levels(
-    coverage: float | Sequence[float] | None, quantiles: Sequence[float] | None
-) -> tuple[float, ...] | None:
-    """Return the levels of the intervals that are to cover these shares, and of the quantiles; None for none.
-
-    Examples
-    --------
-    >>> wanted_levels(None, None)
-    (0.025, 0.1, 0.5, 0.9, 0.975)
-    """
-    given: Any = coverage
-    if given is None:
-        shares: list[Any] = list(COVERAGE if quantiles is None else ())
-    else:
-        several = isinstance(given, (tuple, list, np.ndarray)) and getattr(given, "ndim", 1) > 0
-        shares = list(given) if several else [given]
-        if not shares:
-            return None
-    wrong = [share for share in shares if not (isinstance(share, float) and 0 < share <= WIDEST)]
-    if wrong:
-        raise SettingError(
-            f"coverage must hold shares between 0 and 1, at most {WIDEST}, such as (0.8, 0.95), "
-            f"got {shown(wrong[0])}."
-        )
-    ends = {round(end, 10) for share in shares for end in ((1 - share) / 2, (1 + share) / 2)}
-    return tuple(sorted(ends | {0.5, *_floats(quantiles)}))
-
-
-def _floats(quantiles: object) -> tuple[float, ...]:
-    """Return the levels among what was given as quantiles; what else is there, the model refuses at fit."""
-    several = quantiles if isinstance(quantiles, (tuple, list)) else ()
-    return tuple(level for level in several if isinstance(level, float))
-
-
-def _refuse_levels_alike(levels: Sequence[float]) -> None:
-    """Refuse levels that the columns of the answer would show as one."""
-    for low, high in pairwise(levels):
-        if f"{low:g}" == f"{high:g}":
-            raise SettingError(
-                f"The levels {low!r} and {high!r} would share the column of the {low:g} quantile: they agree "
-                "to six digits. Ask for one of them in coverage and quantiles."
-            )
-
-
 def read_panel(
     table: Table, layout: TableLayout, future: Table | None = None, *, verbose: bool = False
 ) -> Panel:
@@ -495,51 +421,3 @@ def read_panel(
         rows = f"{panel.num_series} series, {len(panel.values)} rows."
         tell("\n".join([rows, *panel.notes]))
     return panel
-
-
-def _unknown_setting(name: str, known: Sequence[str]) -> SettingError:
-    """Say which verb takes a name that is no setting, else what its nearest is."""
-    verbs = [
-        verb
-        for verb in ("fit", "backtest", "predict", "update", "evaluate", "save")
-        if (taken := signature(getattr(Forecaster, verb)).parameters.get(name))
-        and taken.kind is taken.KEYWORD_ONLY
-    ]
-    if not verbs:
-        return unknown_name("Forecaster setting", name, known)
-    last = f"{verbs[-1]}()" if len(verbs) == 1 else f"{'(), '.join(verbs[:-1])}() and {verbs[-1]}()"
-    return SettingError(
-        f"{name} is no setting of a Forecaster, but an argument of {last}. "
-        f"Give it there: forecaster.{verbs[0]}(..., {name}=...)."
-    )
-
-
-def _estimator(model: Any, settings: dict[str, Any]) -> tuple[WindowRegressor, bool]:
-    """Return an unfitted estimator of its own, and whether its patches are to be one season long."""
-    recipe = Recipe("", {}, "")
-    if isinstance(model, WindowRegressor):
-        made: type[WindowRegressor] = type(model)
-    elif isinstance(model, str):
-        if model not in NAMES:
-            raise unknown_name("model", model, NAMES)
-        recipe = RECIPES[model]
-        made = model_class(recipe.model)
-    elif callable(model) and not (isinstance(model, type) and issubclass(model, WindowRegressor)):
-        recipe, made = RECIPES["custom"], CustomModel
-        settings = settings | {"network": model}
-    else:
-        raise SettingError(
-            f"model must be a name such as 'lstm', an estimator such as LSTMModel(), or a class that makes a "
-            f"network, got {shown(model)}. Names: {', '.join(NAMES)}."
-        )
-    known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
-    for name in settings:
-        if name not in known:
-            raise _unknown_setting(name, [*OWN_SETTINGS, *known, *(f.name for f in fields(TableLayout))])
-    chosen = recipe.settings | settings
-    of_season = isinstance(patch := chosen.get("patch_length"), str) and patch == OF_SEASON
-    if of_season:
-        chosen = {name: value for name, value in chosen.items() if name != "patch_length"}
-    if isinstance(model, WindowRegressor):
-        return clone(model).set_params(**chosen), of_season
-    return made(**chosen), of_season
