@@ -1,5 +1,6 @@
 """What fitting a panel leaves behind: everything that a forecast needs."""
 
+import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -23,7 +24,6 @@ from timeseries.splits import Origins
 from timeseries.tables.layout import plain
 from timeseries.windows import Ints
 
-LARGEST = float(np.finfo(np.float64).max)  # of Python: it compares with whole numbers of any size
 FAR = 20.0  # standard deviations from what was fitted, beyond which a value deserves a warning
 
 
@@ -167,7 +167,10 @@ class FittedForecaster:
 
 def _within(bound: Any) -> bool:
     """Tell whether a number of any size is one that float64 can hold."""
-    return bool(-LARGEST <= bound <= LARGEST)
+    try:
+        return math.isfinite(bound)
+    except OverflowError:
+        return False
 
 
 def _far(
