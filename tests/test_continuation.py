@@ -270,7 +270,7 @@ def test_an_evaluation_scores_no_row_that_was_seen():
     np.testing.assert_array_equal(one.truth, other.truth)
     np.testing.assert_array_equal(one.forecast, other.forecast)
     assert (one.time >= frame["ds"][CUT].to_datetime64()).all()
-    with pytest.raises(DataError, match="nothing to score"):
+    with pytest.raises(DataError, match=r"has 3 rows after .*, the last that the model has seen"):
         forecaster.evaluate(frame[: CUT + 3])
 
 

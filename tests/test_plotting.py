@@ -99,6 +99,14 @@ def test_long_tables_and_their_own_names_are_understood():
     assert list(bands(figure.axes[0])) == ["80 % interval"]
 
 
+def test_series_with_common_stamps_are_drawn_in_the_order_of_the_table():
+    names = [f"s{number}" for number in range(8)]
+    long = pd.concat([history().assign(unique_id=name) for name in names])
+    later = pd.concat([forecast().assign(unique_id=name) for name in names])
+    shown = [axes.get_title("left") for axes in plot_forecast(long, later).axes]
+    assert shown == names[:4]
+
+
 def test_an_unknown_series_is_answered_with_the_known():
     with pytest.raises(DataError, match=r"no series 'z' to draw\. There are: y"):
         plot_forecast(history(), forecast(), series="z")

@@ -83,13 +83,14 @@ class Backtest:
     zone: str | None  # in which stamps are shown; those above are in UTC then
     square_scale: Floats  # (M, D) mean squared seasonal difference of the training rows, for RMSSE
     integer: bool = False  # the forecasts of the model are whole numbers
+    what: str = "Backtest"  # how it is headed
     columns: tuple[Hashable, Hashable] = ("unique_id", "ds")  # what the table calls series and stamps
     notes: tuple[str, ...] = ()  # from which rows scales and baselines are, where not from those of the fit
 
     def __repr__(self) -> str:
         horizon = self.truth.shape[1]
         parts = [
-            f"Backtest of {self.model}, {len(self.truth)} forecasts of {horizon} steps:",
+            f"{self.what} of {self.model}, {len(self.truth)} forecasts of {horizon} steps:",
             self._printed(),
         ]
         if self.levels is not None:
@@ -261,7 +262,7 @@ class Backtest:
             "forecasts": len(self.truth),
             "horizon": self.truth.shape[1],
             "targets": list(self.targets),
-            "first_cutoff": _plain(self.cutoff.min()),
+            "first_cutoff": _plain(in_zone(np.array([self.cutoff.min()]), self.zone)[0]),
             "last_cutoff": _plain(self.cutoff.max()),
             "scores": _records(self.table().reset_index()),
             "undefined": [

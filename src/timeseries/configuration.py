@@ -22,6 +22,23 @@ WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  #
 VERBS = ("fit", "backtest", "predict", "update", "evaluate", "save")
 
 
+def settings_of(model: str) -> list[str]:
+    """Return the names of the settings of a named model that a forecaster does not set itself."""
+    return _settings(_named(model)[1])
+
+
+def _named(model: str) -> tuple[Recipe, type[WindowRegressor]]:
+    """Return the recipe of a name and its estimator."""
+    if model not in NAMES:
+        raise unknown_name("model", model, NAMES)
+    recipe = RECIPES[model]
+    return recipe, model_class(recipe.model)
+
+
+def _settings(made: type[WindowRegressor]) -> list[str]:
+    return [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
+
+
 def _unknown_setting(name: str, known: Sequence[str], forecaster: type[Any]) -> SettingError:
     """Say which verb takes a name that is no setting, else what its nearest is."""
     verbs = [verb for verb in VERBS if _takes(getattr(forecaster, verb), name)]
@@ -63,10 +80,7 @@ def make_estimator(
     if isinstance(model, WindowRegressor):
         made: type[WindowRegressor] = type(model)
     elif isinstance(model, str):
-        if model not in NAMES:
-            raise unknown_name("model", model, NAMES)
-        recipe = RECIPES[model]
-        made = model_class(recipe.model)
+        recipe, made = _named(model)
     elif callable(model) and not (isinstance(model, type) and issubclass(model, WindowRegressor)):
         recipe, made = RECIPES["custom"], CustomModel
         settings = settings | {"network": model}
@@ -75,7 +89,7 @@ def make_estimator(
             f"model must be a name such as 'lstm', an estimator such as LSTMModel(), or a class that makes a "
             f"network, got {shown(model)}. Names: {', '.join(NAMES)}."
         )
-    known = [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
+    known = _settings(made)
     for name in settings:
         if name not in known:
             columns = [f.name for f in fields(TableLayout)]

@@ -152,6 +152,22 @@ def refuse_unfit(fitted: FittedForecaster, panel: Panel) -> None:
         )
 
 
+def refuse_nothing_new(fitted: FittedForecaster, panel: Panel, seen: Ints) -> None:
+    """Refuse to score a panel of which too little follows the rows that the model has seen, (S,)."""
+    left = panel.lengths - seen  # (S,)
+    if not seen.any() or (left >= fitted.model.horizon).any():
+        return
+    s = int(left.argmax())
+    end = _shown(panel, panel.time[panel.offsets[s] + seen[s] - 1])
+    raise DataError(
+        f"Series {panel.ids[s]!r} has {left[s]} rows after {end}, the last that the model has seen, and no "
+        f"series has more; scoring needs horizon = {fitted.model.horizon}. Pass rows that follow, or "
+        "evaluate the model as it was before it was updated.",
+        series=panel.ids[s],
+        time=end,
+    )
+
+
 def _shown(panel: Panel, stamp: np.generic) -> object:
     """Write a stamp as the table does, in its time zone."""
     return plain(panel.written(np.array([stamp]))[0])

@@ -277,8 +277,8 @@ def _held_out(
         instead = "ask for no intervals (coverage=())" if calibrate else "set patience=None"
         raise DataError(
             f"No series can spare {int(wanted.max())} rows {purpose} and keep horizon + 1 = "
-            f"{horizon + 1} for training: the longest has {int(lengths.max())}. Lower val_size or the "
-            f"horizon, or {instead}."
+            f"{horizon + 1} for training: the longest has {int(lengths.max())}. Lower "
+            f"{'the horizon' if val_size is None else 'val_size or the horizon'}, or {instead}."
         )
     return HeldOut(np.where(spare, wanted, 0), choose, calibrate)
 

@@ -12,7 +12,7 @@ from sklearn.base import clone
 from timeseries import backtesting
 from timeseries.answers import answer_frame
 from timeseries.configuration import choose_levels, make_estimator, season_patch
-from timeseries.continuation import background, continued, refuse_unfit, rows_seen
+from timeseries.continuation import background, continued, refuse_nothing_new, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import EpochRecord
@@ -28,6 +28,7 @@ from timeseries.errors import (
 )
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
+from timeseries.intervals import TOO_FEW
 from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
@@ -164,6 +165,7 @@ class Forecaster:
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted
             raise
+        self._tell_of_weak_intervals(verbose=verbose)
         return self
 
     @property
@@ -208,6 +210,7 @@ class Forecaster:
             panel = read_panel(table, layout, future, verbose=verbose)
             fitted.warn_if_far(panel)
         fitted.warn_if_short(panel)
+        self._tell_of_weak_intervals(verbose=verbose)
         series = np.arange(len(panel.ids))
         last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
         forecast = fitted.forecast(panel, last)
@@ -277,11 +280,12 @@ class Forecaster:
         seen = rows_seen(fitted, panel)  # (S,)
         context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)
+        refuse_nothing_new(fitted, panel, seen)
         known = background(fitted, panel, first)
         result = backtesting.evaluate_fitted(
             fitted, panel, first, horizon=self.horizon, step=step, background=known
         )
-        return replace(result, integer=fitted.answers.integer)
+        return replace(result, integer=fitted.answers.integer, what="Evaluation")
 
     def backtest(
         self,
@@ -395,6 +399,12 @@ class Forecaster:
             text = f"{len(short)} series with fewer than {least} rows were dropped: {named}."
             tell(text)
         return panel.only(enough)
+
+    def _tell_of_weak_intervals(self, *, verbose: bool) -> None:
+        """Say which intervals rest on too few rows to reach as far as they should."""
+        weak = [note for note in self.calibration_notes if TOO_FEW in note]
+        if verbose and weak:
+            tell("\n".join(weak))
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
         """Return a copy of the estimator with the window that suits the panel, checked."""

@@ -21,6 +21,7 @@ from timeseries.errors import DataError, SettingError
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 MEDIAN = 0.5
+TOO_FEW = "which is less than"  # in the notes of intervals that may not cover what they say
 LARGEST_INTEGER = 2.0**53  # up to here float64 holds every whole number
 ROUNDING = 1e-9  # 100 * 0.55 is a little more than 55: ranks are not raised for that
 
@@ -285,7 +286,7 @@ def _basis(shifts: list[Shift], level: float, count: Integers) -> str:
     needed = math.ceil(1 / min(level, 1 - level) - 1 - ROUNDING)
     basis = f"{fewest} origins, pooled over the {steps} steps"
     if any(shift.extreme for shift in shifts):
-        basis += f", which is less than the {needed} scores they need: they end at the largest errors seen"
+        basis += f", {TOO_FEW} the {needed} scores they need: they end at the largest errors seen"
     return basis
 
 

@@ -370,14 +370,15 @@ def _lines(table: pd.DataFrame, layout: TableLayout) -> dict[str, pd.Series]:
         table = table.reset_index() if named else table.reset_index(names=layout.time)
     if not pd.api.types.is_numeric_dtype(table[layout.time]):
         table = table.assign(**{layout.time: _stamps(table[layout.time])})
-    table = table.set_index(layout.time).sort_index()
+    table = table.set_index(layout.time)
     if layout.id not in table.columns:
+        table = table.sort_index()
         return {str(name): line for name, line in table.items() if pd.api.types.is_numeric_dtype(line)}
     target = layout.named_targets[0] if layout.target else "y"
     lines = {}
     for series, rows in table.groupby(layout.id, sort=False):
         for column in rows.columns.drop(layout.id):
-            lines[f"{series}{str(column).removeprefix(target)}"] = rows[column]
+            lines[f"{series}{str(column).removeprefix(target)}"] = rows[column].sort_index()
     return lines
 
 

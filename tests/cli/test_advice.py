@@ -101,7 +101,7 @@ def test_every_option_that_a_message_names_is_one_of_its_verb():
         ("date_format='%d/%m/%Y' if", "fit", "--date-format %d/%m/%Y if"),
         ("correct freq, or Lower val_size.", "fit", "correct --freq, or Lower --val-size."),
         ("no whole numbers (integer=True)", "fit", "no whole numbers (--integer)"),
-        ("no intervals: coverage=().", "fit", "no intervals: --set 'coverage=[]'."),
+        ("no intervals: coverage=().", "fit", "no intervals: --coverage none."),
         ("set clip_norm=1.", "fit", "set --set clip_norm=1."),
         ("Step back.\nIn Python: frame['ds']\nThen go.", "fit", "Step back.\nThen go."),
         ("Series 'id=5' and\n  column 'x', row 1: missing='mask'", "fit", None),

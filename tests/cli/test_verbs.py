@@ -281,7 +281,7 @@ def test_evaluate_scores_the_saved_model_on_the_rows_that_follow(
 
 
 def test_evaluate_has_nothing_to_score_in_rows_that_were_seen(run, model, data):
-    assert "nothing to score" in run("evaluate", model, data, code=3).stderr
+    assert "has 0 rows after 2024-02-09" in run("evaluate", model, data, code=3).stderr
 
 
 def test_an_update_replaces_the_model_and_keeps_what_it_was(
@@ -460,3 +460,55 @@ def test_other_cadences_are_refused(run, data, text):
     assert (
         "needs --checkpoint" in run("fit", data, "-o", "m", "--checkpoint-every", "1s", *SMALL, code=2).stderr
     )
+
+
+def test_without_intervals_a_handful_of_rows_is_enough_and_the_advice_says_so(run, table, data):
+    table.head(11).to_csv(data, index=False)
+    told = run("backtest", data, "--horizon", 3, "--windows", 2, *SMALL[:2], code=3).stderr
+    assert "Lower the horizon, or ask for no intervals (--coverage none)." in told
+    run("backtest", data, "--windows", 2, *SMALL, "--coverage", "none")
+    answer = run("fit", data, "-o", "m", *SMALL, "--coverage", "none", "--val-size", 0)
+    assert Forecaster.load("m").fitted_.levels is None, answer
+
+
+def test_rows_that_an_update_took_are_not_scored_again_and_the_reason_is_told(run, data, model, table):
+    later = table.assign(ds=table["ds"] + pd.Timedelta(days=40))
+    later.to_csv("later.csv", index=False)
+    run("update", model, "later.csv")
+    told = run("evaluate", model, "later.csv", code=3).stderr
+    assert "Series 'y' has 0 rows after 2024-03-20 00:00:00, the last that the model has seen" in told
+    assert run("evaluate", f"{model}.previous", "later.csv").stdout.startswith("Evaluation of nlinear, ")
+
+
+def test_intervals_of_too_few_rows_are_told_where_they_are_made_and_used(run, table, data):
+    table.head(20).to_csv(data, index=False)
+    told = "which is less than the 39 scores they need"
+    assert told in run("fit", data, "-o", "m", *SMALL).stderr
+    assert told in run("forecast", "m").stderr
+    assert told not in run("forecast", "m", "--quiet").stderr
+
+
+@pytest.mark.parametrize(
+    ("assignment", "told"),
+    [
+        ("hiden_size=3", "Unknown setting for --set 'hiden_size'. Did you mean 'hidden_size'?"),
+        ("missing=mask", "this has an option, --missing"),
+        ("sequence_length=3", "Unknown setting for --set 'sequence_length'."),
+    ],
+)
+def test_only_settings_of_the_model_are_set(run, assignment, told):
+    said = run(
+        "fit", "x.csv", "-o", "m", "--model", "lstm", "--horizon", 2, "--set", assignment, code=2
+    ).stderr
+    assert told in said
+    assert "Forecaster" not in said
+    assert "date" not in said
+
+
+def test_stamps_of_documents_carry_their_zone(document, run, table, tmp_path):
+    zoned = table.assign(ds=table["ds"].dt.tz_localize("UTC"))
+    zoned[:30].to_csv("z.csv", index=False)
+    zoned[30:].to_csv("new.csv", index=False)
+    run("fit", "z.csv", "-o", "m", *SMALL)
+    assert document("evaluate", "m", "new.csv")["first_cutoff"] == "2024-01-30T00:00:00+00:00"
+    assert document("update", "m", "new.csv")["last"] == "2024-02-09T00:00:00+00:00"

@@ -68,7 +68,7 @@ def _translated(line: str, commands: Mapping[str, click.Command], verb: str | No
 def _option(found: re.Match[str], commands: Mapping[str, click.Command], verb: str | None) -> str:
     """Write one setting as an option, with the verb that has it if that is another; leave words alone."""
     name, value = found["name"], found["value"]
-    by_set = value is not None and (name in _MODEL_SETTINGS or value.startswith("("))
+    by_set = value is not None and name in _MODEL_SETTINGS
     wanted = "assignments" if by_set else name
     homes = {home: option for home, command in commands.items() for option in _options(command, wanted)}
     is_word = value is None and name.isalpha() and name != "freq"
@@ -99,6 +99,8 @@ def _written(option: click.Option, value: Any) -> str:
         return f"{flag} {option.metavar or option.type.name.upper()}"
     if option.is_flag:
         return flag
+    if value == ():
+        return f"{flag} none"
     return " ".join(
         f"{flag} {shlex.quote(str(part))}" for part in (value if isinstance(value, list) else [value])
     )

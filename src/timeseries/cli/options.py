@@ -1,13 +1,14 @@
 """Options that several verbs share: which column is what, and which model."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from timeseries.deeplearning.recipes import NAMES
+from timeseries.errors import require_known
 
 if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
@@ -16,17 +17,19 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(path_type=Path, allow_dash=True)
 
 
-def _coverage(context: click.Context, option: click.Parameter, text: str | None) -> tuple[float, ...] | None:
-    """Read the intervals' percentages as shares."""
-    if text is None:
-        return None
+def _coverage(context: click.Context, option: click.Parameter, text: str | None) -> list[float] | None:
+    """Read the intervals' percentages as shares; none of them is an empty list, unlike no option."""
+    if text is None or text == "none":
+        return None if text is None else []
     try:
         percents = [float(part) for part in text.split(",")]
     except ValueError:
         percents = [0.0]
     if not all(1 <= percent < 100 for percent in percents):
-        raise click.BadParameter(f"{text!r} should be percentages from 1 to 100 with commas, such as 80,95.")
-    return tuple(percent / 100 for percent in percents)
+        raise click.BadParameter(
+            f"{text!r} should be percentages from 1 to 100 with commas, such as 80,95, or none."
+        )
+    return [percent / 100 for percent in percents]
 
 
 def table_options(command: Command) -> Command:
@@ -94,7 +97,7 @@ def model_options(command: Command) -> Command:
                 "assignments",
                 metavar="NAME=VALUE",
                 multiple=True,
-                help="A setting of the model: hidden_size=128, quantiles=0.1,0.5,0.9; may be repeated.",
+                help="A setting of the model: hidden_size=128 or hidden_size=64,32; may be repeated.",
             ),
             click.option(
                 "--val-size",
@@ -104,7 +107,10 @@ def model_options(command: Command) -> Command:
                 "number of epochs too [a fifth; the epochs are those of the model].",
             ),
             click.option(
-                "--coverage", metavar="PERCENTS", callback=_coverage, help="Intervals to forecast [80,95]."
+                "--coverage",
+                metavar="PERCENTS",
+                callback=_coverage,
+                help="Intervals to forecast, or none [80,95].",
             ),
             click.option("--lower", type=float, help="No forecast falls below this."),
             click.option("--upper", type=float, help="No forecast rises above this."),
@@ -119,30 +125,32 @@ def make_forecaster(
     *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **options: Any
 ) -> "Forecaster":
     """Return the forecaster that the options describe; the library's defaults hold where none was given."""
+    from timeseries.configuration import settings_of
     from timeseries.forecaster import Forecaster
 
     # 0 is a bound that was given; None, False and () mean that nothing was.
     given = {n: v for n, v in options.items() if v is not None and v is not False and v != ()}
     if len(given.get("target", ())) == 1:
         given["target"] = given["target"][0]
-    settings = given | _assigned(assignments)
+    settings = given | _assigned(assignments, settings_of(model), {*OPTIONS, *options})
     return Forecaster(model, horizon=horizon, context_length=context_length, **settings)
 
 
-NOT_TO_SET = ("model", "horizon", "context_length", "val_size", "coverage", "lower", "upper", "integer")
-"""What has an option of its own, and is written otherwise there or is no setting of a model."""
+OPTIONS = ("model", "horizon", "context_length", "val_size")
+"""What has an option of its own, beside what is handed to the forecaster as it is."""
 
 
-def _assigned(assignments: tuple[str, ...]) -> dict[str, Any]:
-    """Read NAME=VALUE pairs."""
+def _assigned(assignments: tuple[str, ...], known: Sequence[str], options: set[str]) -> dict[str, Any]:
+    """Read NAME=VALUE pairs of the settings that are known."""
     settings = {}
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         name = name.strip().replace("-", "_")
         if not equals:
             raise click.BadParameter(f"--set {assignment!r} should be NAME=VALUE, such as hidden_size=128.")
-        if name in NOT_TO_SET:
+        if name in options and name not in known:
             raise click.BadParameter(f"--set {assignment!r}: this has an option, --{name.replace('_', '-')}.")
+        require_known("setting for --set", name, known)
         settings[name] = _value(text)
     return settings
 

@@ -38,6 +38,7 @@ def update(model: Path, data: Path, output: Path | None, fine_tune: int) -> None
     MODEL is replaced in one step, and what it was before is kept beside it as MODEL.previous.
     """
     from timeseries.forecaster import Forecaster
+    from timeseries.tables.layout import plain
 
     check_outputs(output)
     forecaster = Forecaster.load(model)
@@ -47,13 +48,14 @@ def update(model: Path, data: Path, output: Path | None, fine_tune: int) -> None
     if output != STREAM:
         note(f"Saved to {output or model}." + (f" Before: {previous}." if previous else ""))
     if wants_json():
-        last = forecaster.fitted_.tail.time.max()
+        tail = forecaster.fitted_.tail
+        last = plain(tail.written(tail.time.max(keepdims=True))[0])
         show(
             {
                 "output": str(output or model),
                 "previous": previous and str(previous),
                 "series": len(forecaster.fitted_.tail.ids),
-                "last": str(last) if last.dtype.kind == "M" else int(last),
+                "last": last if isinstance(last, int) else last.isoformat(),
             }
         )
 

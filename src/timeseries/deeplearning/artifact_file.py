@@ -138,4 +138,4 @@ def _describe_foreign(start: bytes) -> str:
         return f"it is a pickle, not a model file of this library. {never}"
     if start[:2] == b"PK":
         return f"it is a zip archive (such as torch.save writes), not a model file of this library. {never}"
-    return "it does not begin like a model file of this library. Give the path that save() was given."
+    return "it does not begin like a model file of this library. Give the path of a model file."
