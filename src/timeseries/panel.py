@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import pandas as pd
 
-from timeseries.errors import IN_PYTHON, DataError, SettingError
+from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
 from timeseries.memory import refuse_beyond_memory
 from timeseries.steps import STAMP
@@ -454,20 +454,20 @@ def _panel(source: Source, layout: TableLayout, future: Any) -> Panel:
 
 
 def _check_season_zone(timeline: Timeline, frequency: Frequency) -> None:
-    """Refuse a clock for stamps that no clock shows: without a zone, or of whole days."""
+    """Refuse a clock where no stamp shows it: at whole days, or without an offset at steps beyond an hour."""
     zone = timeline.table.layout.season_zone
     if zone is None:
         return
-    if timeline.zone is None:
-        raise SettingError(
-            f"season_zone={zone!r} needs stamps with a time zone, but column "
-            f"{timeline.table.layout.time!r} has none. Write their offsets from UTC too, or leave it out."
-            f"\n{IN_PYTHON}frame[{timeline.table.layout.time!r}].dt.tz_localize({zone!r})"
-        )
     if not frequency.below_a_day:
         raise SettingError(
             f"season_zone={zone!r} is for steps below a day, but the frequency is {frequency.step!r}: its "
             "seasons do not depend on the clock. Leave it out."
+        )
+    if timeline.zone is None:
+        raise SettingError(
+            f"season_zone={zone!r} reads stamps without an offset at steps of up to an hour, which show when "
+            f"a clock is changed, but the frequency is {frequency.step!r}. Write the offsets from UTC in "
+            f"column {timeline.table.layout.time!r} too, or leave it out."
         )
 
 

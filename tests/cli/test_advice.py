@@ -160,6 +160,41 @@ def test_mixed_offsets_are_read_with_the_option_that_the_error_names(run, data, 
     assert answer.startswith("2024-03-31 15:00:00+00:00,")  # 40 hours after 2024-03-29 23:00 UTC
 
 
+@pytest.mark.parametrize("start", ["2024-03-30", "2024-10-26"])
+def test_a_clock_without_offsets_is_read_with_the_option_that_the_error_leads_with(run, data, table, start):
+    import pandas as pd
+
+    stamps = pd.date_range(start, periods=60, freq="h", tz="Europe/Berlin")
+    numbers = pd.DataFrame({"ds": stamps.tz_localize(None), "y": [float(t % 7) for t in range(60)]})
+    numbers[:40].to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL, code=3).stderr
+    assert "To fix this: if a clock was changed at that hour, name its zone, --season-zone ZONE" in said
+    zone = ["--season-zone", "Europe/Berlin"]
+    said = run("fit", data, "-o", "m", *SMALL, *zone).stderr
+    assert "Stamps of the table without an offset were read as the clock of Europe/Berlin" in said
+    assert run("forecast", "m").stdout.splitlines()[1].startswith(f"{stamps[40]},")
+    assert run("forecast", "m", data).stdout.splitlines()[1].startswith(f"{stamps[40]},")
+    numbers.to_csv(data, index=False)
+    run("evaluate", "m", data)
+    run("backtest", data, *SMALL, *zone)
+    numbers[40:].to_csv(data, index=False)
+    run("update", "m", data)
+    assert run("forecast", "m").stdout.splitlines()[1].startswith(str(stamps[59] + pd.Timedelta(hours=1)))
+
+
+def test_an_hour_that_no_row_tells_from_the_other_is_refused_with_line_and_option(run, data):
+    hours = ["00:00", "01:00", "02:00", "03:00", "04:00", "05:00"]
+    rows = [f"2024-10-27 {hour},{number}" for number, hour in enumerate(hours)]
+    data.write_text("\n".join(["ds,y", *rows]))
+    said = run("fit", data, "-o", "m", *SMALL, "--season-zone", "Europe/Berlin", code=3).stderr
+    assert "row 2 (line 4 of the file): '2024-10-27 02:00'" in said
+    assert "add the rows of the other hour" in said
+    data.write_text("\n".join(["ds,y", *(row.replace("10-27", "03-31") for row in rows)]))
+    said = run("fit", data, "-o", "m", *SMALL, "--season-zone", "Europe/Berlin", code=3).stderr
+    assert "row 2 (line 4 of the file): '2024-03-31 02:00'" in said
+    assert "leave --season-zone out" in said
+
+
 def test_a_gap_under_covariates_known_ahead_is_mended_as_the_first_message_says(run, data, table):
     table.assign(k=1.0 * table.index).drop(index=20).to_csv(data, index=False)
     options = ["-o", "m", *SMALL, "--target", "y", "--future", "k"]

@@ -12,6 +12,7 @@ import pandas as pd
 
 from timeseries.errors import DataError
 from timeseries.frequency import Frequency
+from timeseries.tables.clock import CLOCK_ADVICE, clock_read, is_repeated_hour, shows_a_clock
 from timeseries.tables.columns import refuse_nameless, series_codes, stamps
 from timeseries.tables.layout import SHOWN, Table, fault, joint_name, plain
 from timeseries.tables.roles import likely_ids
@@ -132,6 +133,7 @@ def continue_timeline(past: Timeline, table: Table, frequency: Frequency) -> tup
     if (codes < 0).any():
         problem = "The future table has series that the table does not have."
         raise table.fault(problem, np.flatnonzero(codes < 0), "drop these rows.", table.layout.id)
+    table = replace(table, layout=replace(table.layout, freq=frequency.step))
     future = _arranged(table, codes, past.ids)
     absent = np.flatnonzero(np.diff(future.offsets) == 0)
     if len(absent):
@@ -181,6 +183,8 @@ def _arranged(table: Table, codes: np.ndarray, ids: tuple[Hashable, ...]) -> Tim
     if (np.diff(codes) < 0).any():
         rows = np.argsort(codes.astype(np.min_scalar_type(len(ids))), kind="stable")
         codes, time = codes[rows], time[rows]
+    if zone is None and shows_a_clock(table, codes, time):
+        time, zone = clock_read(table, codes, time, rows), table.layout.season_zone
     if ((codes[1:] == codes[:-1]) & (time[1:] < time[:-1])).any():
         order = np.lexsort((time, codes))
         rows = order if rows is None else rows[order]
@@ -234,12 +238,15 @@ def _duplicates(timeline: Timeline, again: np.ndarray) -> DataError:
         many = differ.sum() >= max(_FEW, len(timeline.time) / _MANY)
         fix = f"{naming}; if it is one series, {fix}" if many else f"{fix}; {naming}"
         code = None if many else code
-    if (
-        timeline.time.dtype.kind == "M"
-        and (timeline.time[again] != timeline.time[again].astype("datetime64[D]")).all()
-    ):
-        fix += "; if clocks were put back at that hour, convert the stamps to UTC"
+    if timeline.zone is None and is_repeated_hour(timeline.time[again]) and not _are_days(timeline.time):
+        fix = f"{CLOCK_ADVICE}; else {fix}"
+        code = None
     return fault(problem, lines, len(again), f"{fix}.", code=code, **timeline.where(again[0], name))
+
+
+def _are_days(time: np.ndarray) -> bool:
+    """Tell whether all stamps, (N,), are whole days."""
+    return bool((time == time.astype("datetime64[D]")).all())
 
 
 def _differ(table: Table, ones: np.ndarray, twos: np.ndarray) -> np.ndarray:

@@ -74,8 +74,10 @@ class TableLayout:
     """Rows of one season, such as 24 for hours with a daily rhythm. None: follows the frequency."""
     season_zone: str | None = None
     """Time zone whose clock the seasonal naive forecast follows, such as "Europe/Berlin": on the day after
-    clocks were changed, 8 o'clock follows 8 o'clock. For zoned stamps at steps below a day; those with
-    offsets from UTC, also several, are read as UTC then. None: every season has the same number of rows."""
+    clocks were changed, 8 o'clock follows 8 o'clock. For dates at steps below a day. Stamps with offsets from
+    UTC, also several, are read as UTC then. Stamps without an offset, at steps of up to an hour, are read as
+    what that clock showed: an hour that it shows twice stands twice, first the one before the change; answers
+    have the zone's offsets. None: every season has the same number of rows."""
     missing: str = "error"
     """What to do with absent values and absent stamps: "error" refuses, "mask" keeps them as masked steps."""
     duplicates: str = "error"

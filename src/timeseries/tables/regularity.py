@@ -8,6 +8,7 @@ import pandas as pd
 from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
 from timeseries.tables.alignment import Timeline, numbered_within, offsets_of, stamp_kind
+from timeseries.tables.clock import CLOCK_ADVICE, is_skipped_hour
 from timeseries.tables.layout import SHOWN, fault
 
 _ASKED = 10  # how many series, the longest ones, are asked for their frequency
@@ -224,9 +225,21 @@ def _gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> DataEr
     if timeline.table.layout.future:
         fix = f"{_ROWS_TO_ADD}, and give missing='mask'"
     fix += ", or correct freq if that is wrong."
+    if _are_skipped_hours(timeline, frequency, steps):
+        fix = f"{CLOCK_ADVICE}; else {fix}"
     absent = timeline.written(frequency.after(timeline.time[here[0] - 1 : here[0]], 1)[0, 0])
     place = timeline.where(int(here[0])) | {"time": absent}  # the row that stands where it is absent
     return fault(problem, lines, int((steps[here] - 1).sum()), fix, **place)
+
+
+def _are_skipped_hours(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> bool:
+    """Tell whether all that is absent, by steps (N,), are hours that clocks skip when put forward."""
+    gaps = np.flatnonzero(steps > 1)
+    if timeline.zone is not None or not frequency.below_a_day:
+        return False
+    before, ends = timeline.time[gaps - 1], timeline.time[gaps]  # (R,) each
+    begins = frequency.shift(before, np.array(1))  # (R,) the first that is absent
+    return bool((ends - begins == np.timedelta64(1, "h")).all()) and is_skipped_hour(begins)
 
 
 def _readable(step: np.integer | np.timedelta64) -> str:
