@@ -195,6 +195,34 @@ def test_an_hour_that_no_row_tells_from_the_other_is_refused_with_line_and_optio
     assert "leave --season-zone out" in said
 
 
+def test_indian_groups_and_signs_of_currencies_are_told_their_options(run, data, table):
+    table.assign(y=[f"1,{t + 10},106.88" for t in range(40)]).to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL, code=3).stderr
+    assert said.endswith("To fix this: give --thousands , for groups of two and three digits.\n")
+    run("fit", data, "-o", "m", *SMALL, "--thousands", ",")
+    table.assign(y=[f"\u20ac {t}.13" for t in range(40)]).to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL, code=3).stderr
+    assert said.endswith("To fix this: remove the sign \u20ac from the cells.\n")
+
+
+def test_quarters_and_day_numbers_are_noted(run, data, table):
+    quarters = [f"{2000 + t // 4}Q{t % 4 + 1}" for t in range(40)]
+    table.assign(ds=quarters).to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL).stderr
+    assert "Column 'ds' of the table holds quarters: read as the stamps of their first days." in said
+    assert run("forecast", "m", data).stdout.splitlines()[1].startswith("2010-01-01,")
+    table.assign(ds=range(45000, 45040)).to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL).stderr
+    assert "look like Excel's day numbers (45000 is 2023-03-15): convert them to dates" in said
+    assert run("forecast", "m").stdout.splitlines()[1].startswith("45040,")
+
+
+def test_roles_that_were_given_are_not_advised_as_options(run, data, table):
+    table.assign(k=table["y"] ** 2, z=1.0).to_csv(data, index=False)
+    said = run("fit", data, "-o", "m", *SMALL, "--past", "z").stderr
+    assert "name what is what: --target COLUMN, --future COLUMN." in said
+
+
 def test_a_gap_under_covariates_known_ahead_is_mended_as_the_first_message_says(run, data, table):
     table.assign(k=1.0 * table.index).drop(index=20).to_csv(data, index=False)
     options = ["-o", "m", *SMALL, "--target", "y", "--future", "k"]

@@ -30,6 +30,17 @@ def hours(count, start="2024-01-01", **more):
 # --- time zones ---
 
 
+@pytest.mark.parametrize(
+    ("freq", "words"), [("MS", "whole months"), ("2MS", "whole steps of 2 months"), ("QS", "whole quarters")]
+)
+def test_local_months_that_are_none_of_utc_are_named_in_words(freq, words):
+    stamps = pd.date_range("2020-01-01", periods=24, freq=freq, tz="Europe/Berlin")
+    told = refusal(pd.DataFrame({"ds": stamps, "y": 1.0}))
+    assert f"do not follow the one before by {words} of UTC." in told
+    assert "'" not in told.split("\n")[0].removeprefix("Stamps in column 'ds'")
+    assert "If these are local days or months, drop the zone." in told
+
+
 @pytest.mark.parametrize("start", ["2024-03-30 20:00", "2024-10-26 20:00"])
 def test_hours_step_in_absolute_time_over_both_changes_of_the_clock(start):
     stamps = hours(12, start, tz="Europe/Berlin")

@@ -61,6 +61,38 @@ def test_groups_that_are_not_of_three_digits_are_never_read(whole, rest):
     assert np.isnan(read) == (not right or rest == ",5,5")
 
 
+@given(
+    groups=st.lists(st.integers(0, 99), min_size=1, max_size=4),
+    first=st.integers(0, 99),
+    last=st.integers(0, 999),
+    cents=st.sampled_from(["", ".88"]),
+)
+def test_groups_of_two_before_the_last_three_are_read_between_commas(groups, first, last, cents):
+    parts = [str(first), *(f"{group:02}" for group in groups), f"{last:03}"]
+    text = ",".join(parts) + cents
+    assert Numerals(".", ",").read([text]).tolist() == [float("".join(parts) + cents)]
+    assert np.isnan(Numerals(",", ".").read([text.translate({44: ".", 46: ","})])).all()
+
+
+@pytest.mark.parametrize(
+    "text", ["1,57", "1,57,10", "1,57,1060", "157,10,606", "1,570,10,606", "1,5,106", "1,57,"]
+)
+def test_other_groups_of_two_are_not_read(text):
+    assert np.isnan(Numerals(".", ",").read([text])).all()
+
+
+INDIAN = ["1,57,106.88", "57,106", "106", "1,00,00,000"]
+
+
+@pytest.mark.parametrize("in_file", [True, False])
+def test_groups_of_two_are_told_their_mark_and_read_with_it(in_file):
+    for cells in (INDIAN, ["1,57,106", "12,34,567"]):
+        told = refusal(cells, in_file=in_file)
+        assert told.endswith("To fix this: give thousands=',' for groups of two and three digits.")
+    panel = panel_of(INDIAN, in_file=in_file, thousands=",")
+    assert panel.values[:, 0].tolist() == [157106.88, 57106, 106, 10_000_000]
+
+
 NEVER = ("\u0661\u0662", "1_000", "0x10", "inf", "nan", None, 5)
 
 

@@ -12,9 +12,9 @@ from pandas.tseries.api import guess_datetime_format
 
 from timeseries.errors import SettingError
 from timeseries.process import warnings_as
-from timeseries.steps import STAMP
+from timeseries.steps import STAMP, weekday
 from timeseries.tables.layout import Table, TableLayout
-from timeseries.tables.numerals import GROUPED, Numerals, advice, written_as
+from timeseries.tables.numerals import GROUPED, Numerals, advice, by_two, money, unsigned, written_as
 
 _LARGEST_INTEGER_STAMP = 2**53  # beyond it, float64 no longer tells neighbours apart
 _EARLIEST, _LATEST = np.datetime64("0001-01-01", "us"), np.datetime64("9999-12-31T23:59:59.999999", "us")
@@ -22,6 +22,8 @@ _OFFSET = r"\s*([+-]\d\d(?::?\d\d)?|Z|UTC)\s*$"
 _NO_ZONE = "None"  # as Python writes the zone of a stamp without one
 _READ_AS_UTC = "Column {name!r} of the {table} is written with offsets from UTC: read as UTC."
 _DIGIT = re.compile("[0-9]")
+_PERIODS = {"quarters": r"(\d{4})-?Q([1-4])", "ISO weeks": r"(\d{4})-?W(\d\d)"}
+_WEEK = np.timedelta64(7, "D")
 _DAY_MONTH = r"^\s*(\d{1,2})[/.\-](\d{1,2})[/.\-]\d{2,4}"
 
 
@@ -181,6 +183,9 @@ def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]"
         unclear = f"Column {name!r} of the {table.name}: which of the numbers is the day and which the month?"
         fix = "give date_format='%d/%m/%Y' if the day comes first, date_format='%m/%d/%Y' if the month does."
         raise table.fault(unclear, np.arange(len(column)), fix, name)
+    kind = _period_kind(column) if form is None else None
+    if kind is not None:
+        return _firsts_of_periods(table, column, kind)
     like = f"like {form!r}" if form else f"like the first, {column.iloc[0]!r}"
     form = form or _date_format(column)
     if form is None:
@@ -202,6 +207,40 @@ def _dates_from_text(table: Table, column: "pd.Series[Any]") -> "pd.Series[Any]"
     if unread.any():
         raise table.fault(f"{problem} {like}.", np.flatnonzero(unread), fix, name)
     return dates
+
+
+def _period_kind(column: pd.Series) -> str | None:
+    """Tell whether the first text names a quarter or an ISO week."""
+    first = str(column.iloc[0]).strip()
+    return next((kind for kind, form in _PERIODS.items() if re.fullmatch(form, first)), None)
+
+
+def _firsts_of_periods(table: Table, column: "pd.Series[Any]", kind: str) -> "pd.Series[Any]":
+    """Read quarters, 2000Q1 or 2000-Q1, or ISO weeks, 2020W01 or 2020-W01, as their first days."""
+    name = table.layout.time
+    parts = column.str.strip().str.extract(f"^{_PERIODS[kind]}$")
+    unread = parts.isna().any(axis=1).to_numpy()  # (N,)
+    year, number = parts.fillna("1").astype(np.int64).to_numpy().T  # (N,) each
+    years = (year - 1970).astype("datetime64[Y]")  # (N,)
+    if kind == "quarters":
+        days = (years.astype("datetime64[M]") + 3 * (number - 1)).astype("datetime64[D]")  # (N,)
+    else:
+        days = _monday(years) + (number - 1) * _WEEK  # (N,)
+        unread = unread | (number < 1) | (days >= _monday(years + 1))
+    if unread.any():
+        problem = f"Column {name!r} of the {table.name} holds text that names none of the {kind}"
+        fix = "correct these cells, or drop these rows."
+        raise table.fault(f"{problem}, as the first does.", np.flatnonzero(unread), fix, name)
+    table.notes.append(
+        f"Column {name!r} of the {table.name} holds {kind}: read as the stamps of their first days."
+    )
+    return pd.Series(days.astype(STAMP))
+
+
+def _monday(years: np.ndarray) -> np.ndarray:
+    """Return the day on which the first ISO week of each year, (N,), begins: that of 4 January."""
+    fourth = years.astype("datetime64[D]") + 3  # (N,)
+    return np.asarray(fourth - weekday(fourth))
 
 
 def _date_format(column: pd.Series) -> str | None:
@@ -232,7 +271,9 @@ def reads_as_dates(column: pd.Series) -> bool:
     column = column.dropna()
     if len(column) == 0 or types.infer_dtype(column) not in ("string", "datetime", "date"):
         return False
-    return not isinstance(column.iloc[0], str) or _date_format(column) is not None
+    if not isinstance(column.iloc[0], str):
+        return True
+    return _date_format(column) is not None or _period_kind(column) is not None
 
 
 def holds_numbers(column: pd.Series, layout: TableLayout) -> bool:
@@ -242,7 +283,7 @@ def holds_numbers(column: pd.Series, layout: TableLayout) -> bool:
     if not types.is_string_dtype(column.dtype) and column.dtype != object:
         return False
     cells = _without_signals(column).dropna()
-    texts = [cell for cell in cells if isinstance(cell, str)]
+    texts = [unsigned(cell) for cell in cells if isinstance(cell, str)]
     named = Numerals(layout.decimal_mark or ".", layout.thousands)
     return bool(
         _as_numbers(cells).notna().any()
@@ -309,14 +350,20 @@ def _numbers_from_objects(table: Table, column: Hashable, cells: pd.Series) -> p
 
 def _fix_of_text(table: Table, texts: pd.Series, unread: pd.Series) -> str:
     """Say what makes numbers of text: other marks where all that has digits is written with them."""
-    with_digits = [text for text in dict.fromkeys(texts) if _DIGIT.search(text)]
+    with_digits = [unsigned(text) for text in dict.fromkeys(texts) if _DIGIT.search(text)]
     numerals = [isinstance(cell, str) and bool(_DIGIT.search(cell)) for cell in unread]
     ways = written_as(with_digits, table.layout, table.decimal) if any(numerals) else []
+    signs = money(cell for cell in unread if isinstance(cell, str))
+    steps = [f"remove the sign {', '.join(signs)} from the cells"] if signs and ways else []
+    if ways and not (signs and Numerals(table.layout.decimal_mark or table.decimal or ".") in ways):
+        steps.append(advice(ways, table.layout, mixed=any(map(by_two, with_digits))))
     correct = "or leave them empty (NaN) and give missing='mask'."
-    if not ways:
-        return f"correct these cells, {correct}"
-    more = "." if all(numerals) else f"; correct the cells without digits, {correct}"
-    return advice(ways, table.layout) + more
+    if not all(numerals):
+        steps.append(f"correct {'the cells without digits' if steps else 'these cells'}, {correct}")
+    if not steps:
+        example = f"1234{table.layout.decimal_mark or table.decimal or '.'}5"
+        steps = [f"correct these cells: plain numbers are written like {example}."]
+    return f"{'; '.join(steps).removesuffix('.')}."
 
 
 def _as_numbers(cells: pd.Series) -> pd.Series:

@@ -40,7 +40,7 @@ BYTES_PER_CELL = 24  # of Parquet: decoded, and as a column of pandas
 _SAMPLE = 100_000  # characters that decide about the separator
 _COMMA_NUMBER = r"[+-]?\d[\d.]*(,\d+)*(\.\d+)?"
 _CLEAR_DECIMAL = r"[+-]?(\d+,(\d{1,2}|\d{4,})|0\d*,\d+|\d{4,},\d+|[\d.]+\.[\d.]*,\d+)"
-_CLEAR_THOUSANDS = r"[+-]?(\d{1,3},\d{3},[\d,]+|\d[\d,]*,\d{3}\.\d+)"
+_CLEAR_THOUSANDS = r"[+-]?(\d{1,3},\d{3},[\d,]+|\d[\d,]*,\d{3}\.\d+|\d{1,2}(,\d\d)+,\d{3})"
 
 
 @dataclass(frozen=True, kw_only=True)

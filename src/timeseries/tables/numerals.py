@@ -1,11 +1,13 @@
 """Numbers written as text: the decimal mark, the mark that groups thousands, and the strict reading of both.
 
-Groups hold exactly three digits: 1.234.567,8 is a number, 12.34,5 is none. Which of two readings of 1,234 is
-meant is never guessed here: whoever knows the marks names them.
+Groups hold exactly three digits: 1.234.567,8 is a number, 12.34,5 is none. Between commas, as in India, those
+before the last may all hold two instead: 1,23,45,678. Which of two readings of 1,234 is meant is never
+guessed here: whoever knows the marks names them.
 """
 
 import itertools
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ import numpy as np
 
 from timeseries.tables.layout import THOUSANDS, TableLayout
 
+_BY_TWO = "[0-9]{1,2}(?:,[0-9]{2})+,[0-9]{3}"  # as in India
 _WRITTEN = {" ": "[ \u00a0\u202f]", "'": "['\u2019]"}  # no-break spaces and the typographic apostrophe too
 
 
@@ -58,6 +61,7 @@ class Numerals:
         grouped = ""
         if self.thousands is not None:
             grouped = rf"[0-9]{{1,3}}(?:{mark_class(self.thousands)}[0-9]{{3}})+|"
+            grouped += f"{_BY_TWO}|" if self.thousands == "," else ""
         decimals = re.escape(self.decimal)
         return re.compile(
             rf"\s*(?P<sign>[+-]?)(?P<whole>{grouped}[0-9]+|(?={decimals}[0-9]))"
@@ -73,6 +77,34 @@ EVERY = [
 """All ways of writing numbers that are known here."""
 GROUPED = [way for way in EVERY if way.thousands not in (None, " ")]
 """Those whose marks hardly stand in text that is no number: a space does, in names and codes."""
+
+
+def by_two(text: str) -> bool:
+    """Tell whether the digits of a number stand in groups of two before the last three.
+
+    >>> by_two("1,57,106.88"), by_two("157,106.88")
+    (True, False)
+    """
+    return re.search(rf"(?<![0-9,]){_BY_TWO}(?![0-9,])", text) is not None
+
+
+def unsigned(text: str) -> str:
+    """Take the signs of currencies and per cent away from a text, with the spaces beside them.
+
+    >>> unsigned("€ 50.13"), unsigned("-5 %")
+    ('50.13', '-5')
+    """
+    return "".join(mark for mark in text if mark not in money([text])).strip() if money([text]) else text
+
+
+def money(texts: Iterable[str]) -> list[str]:
+    """List the signs of currencies and per cent in some texts, each once.
+
+    >>> money(["€ 50.13", "£3", "€ 4"])
+    ['€', '£']
+    """
+    marks = dict.fromkeys(mark for text in texts for mark in text)
+    return [mark for mark in marks if mark == "%" or unicodedata.category(mark) == "Sc"]
 
 
 def written_as(texts: Sequence[str], layout: TableLayout, decimal: str | None) -> list[Numerals]:
@@ -108,8 +140,10 @@ def written_as(texts: Sequence[str], layout: TableLayout, decimal: str | None) -
     return sorted(ways, key=lambda way: way.thousands is not None)
 
 
-def advice(ways: Sequence[Numerals], layout: TableLayout) -> str:
+def advice(ways: Sequence[Numerals], layout: TableLayout, *, mixed: bool = False) -> str:
     """Say which settings make numbers of cells that are written in one of several ways.
+
+    ``mixed`` groups hold two digits or three.
 
     Examples
     --------
@@ -117,15 +151,18 @@ def advice(ways: Sequence[Numerals], layout: TableLayout) -> str:
     "give decimal=',' and thousands='.' for groups of three digits"
     >>> advice([Numerals(","), Numerals(".", ",")], TableLayout())
     "give decimal=',' for a decimal comma, or thousands=',' for groups of three digits"
+    >>> advice([Numerals(".", ",")], TableLayout(), mixed=True)
+    "give thousands=',' for groups of two and three digits"
     """
-    return f"give {', or '.join(dict.fromkeys(_settings(way, layout) for way in ways))}"
+    sizes = "two and three" if mixed else "three"
+    return f"give {', or '.join(dict.fromkeys(_settings(way, layout, sizes) for way in ways))}"
 
 
-def _settings(way: Numerals, layout: TableLayout) -> str:
+def _settings(way: Numerals, layout: TableLayout, sizes: str) -> str:
     """Write a way of writing numbers as what the layout lacks."""
     if way.thousands is None:
         return f"decimal={way.decimal!r} for a decimal {'comma' if way.decimal == ',' else 'point'}"
     settings = [f"thousands={way.thousands!r}"]
     if layout.decimal not in (None, way.decimal):
         settings.insert(0, f"decimal={way.decimal!r}")
-    return f"{' and '.join(settings)} for groups of three digits"
+    return f"{' and '.join(settings)} for groups of {sizes} digits"

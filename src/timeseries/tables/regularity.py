@@ -1,5 +1,6 @@
 """Regular steps: the frequency of a table found and checked, absent stamps refused or masked."""
 
+import re
 from collections import Counter
 
 import numpy as np
@@ -10,10 +11,12 @@ from timeseries.frequency import Frequency
 from timeseries.tables.alignment import Timeline, numbered_within, offsets_of, stamp_kind
 from timeseries.tables.clock import CLOCK_ADVICE, is_skipped_hour
 from timeseries.tables.layout import SHOWN, fault
+from timeseries.tables.remarks import DATES_OF_NUMBERS, day_numbers
 
 _ASKED = 10  # how many series, the longest ones, are asked for their frequency
 _FILL_FACTOR = 100  # masking may make so many rows of one given,
 _FILL_FREE = 1_000_000  # and so many in any case
+_CALENDAR = {"M": "months", "Q": "quarters", "Y": "years"}
 _ROWS_TO_ADD = (
     "add a row for each absent stamp, with its covariates known into the future and an empty target"
 )
@@ -127,7 +130,7 @@ def _no_frequency(timeline: Timeline) -> DataError:
     if timeline.time.dtype.kind == "M":
         fix = "resample to a regular step, or number the steps 0, 1, 2, ... as time." + timeline.local_advice
     else:
-        fix = "number the steps regularly."
+        fix = f"{_day_advice(timeline)}number the steps regularly."
     first = timeline.offsets[longest] + int((steps != sizes[common[0]]).argmax()) + 1  # off the usual step
     return fault(problem, lines, len(lines), fix, code=timeline.local_code, **timeline.where(first, name))
 
@@ -142,11 +145,12 @@ def _off_grid(timeline: Timeline, frequency: Frequency, positions: np.ndarray) -
         return _mixture(timeline, frequency, np.array([series]))
     if frequency.fits(timeline.time[positions]).all():
         problem = (
-            f"Stamps in column {name!r} do not follow the one before by whole steps of {frequency.step!r}."
+            f"Stamps in column {name!r} do not follow the one before by {_whole_steps(timeline, frequency)}."
         )
     else:
         problem = f"Stamps in column {name!r} cannot belong to the frequency {frequency.step!r}."
-    fix = f"correct or drop these rows, or resample the series to a regular step.{timeline.local_advice}"
+    fix = f"{_day_advice(timeline)}correct or drop these rows, or resample the series to a regular step."
+    fix += timeline.local_advice
     return timeline.fault(problem, positions, fix, name, code=timeline.local_code)
 
 
@@ -225,11 +229,27 @@ def _gaps(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> DataEr
     if timeline.table.layout.future:
         fix = f"{_ROWS_TO_ADD}, and give missing='mask'"
     fix += ", or correct freq if that is wrong."
+    fix = f"{_day_advice(timeline)}{fix}"
     if _are_skipped_hours(timeline, frequency, steps):
         fix = f"{CLOCK_ADVICE}; else {fix}"
     absent = timeline.written(frequency.after(timeline.time[here[0] - 1 : here[0]], 1)[0, 0])
     place = timeline.where(int(here[0])) | {"time": absent}  # the row that stands where it is absent
     return fault(problem, lines, int((steps[here] - 1).sum()), fix, **place)
+
+
+def _whole_steps(timeline: Timeline, frequency: Frequency) -> str:
+    """Name the steps of a frequency; of zoned stamps, 'ME' may be what local starts of months are in UTC."""
+    calendar = re.fullmatch(r"(\d*)B?([MQY])[SE].*", str(frequency))
+    if calendar is None or timeline.zone is None:
+        return f"whole steps of {frequency.step!r}"
+    multiple, unit = calendar.groups()
+    return f"whole {f'steps of {multiple} ' if multiple else ''}{_CALENDAR[unit]} of UTC"
+
+
+def _day_advice(timeline: Timeline) -> str:
+    """Say first what helps if numbers are days of a spreadsheet; nothing if they do not look so."""
+    looks = day_numbers(timeline.time)
+    return f"the numbers {looks}: {DATES_OF_NUMBERS}; else " if looks else ""
 
 
 def _are_skipped_hours(timeline: Timeline, frequency: Frequency, steps: np.ndarray) -> bool:

@@ -7,6 +7,9 @@ import numpy as np
 from timeseries.tables.alignment import Timeline
 from timeseries.tables.layout import SHOWN, plain
 
+DATES_OF_NUMBERS = "convert them to dates if they are (day 0 is 1899-12-30)"
+_EXCEL = np.datetime64("1899-12-30")  # its day 0, for days from March 1900 on
+_FIRST_DAY, _LAST_DAY = 20_000, 60_000  # 1954 to 2064
 _FAR = 1000.0  # standard deviations of all other values of a series, from their mean, make an outlier
 _ROUNDING = 16 * np.finfo(np.float64).eps  # a range of so little of the largest value is none
 
@@ -27,7 +30,7 @@ def remarks(timeline: Timeline, values: np.ndarray) -> list[str]:
         Empty for ordinary numbers.
     """
     table = timeline.table
-    found = [*_stamps_to_come(timeline)]
+    found = _stamps_to_come(timeline) + _day_numbers(timeline)
     constant: list[Hashable] = []
     outliers: list[tuple[int, Hashable]] = []
     for number, column in enumerate(table.targets):
@@ -44,6 +47,32 @@ def remarks(timeline: Timeline, values: np.ndarray) -> list[str]:
         found.append(f"Constant, or constant up to rounding: {shown}{more}.")
     found += _told(timeline, outliers)
     return found
+
+
+def day_numbers(time: np.ndarray) -> str | None:
+    """Say that whole numbers look like the days of a spreadsheet; None if they do not.
+
+    Parameters
+    ----------
+    time
+        Stamps, shape (N,).
+
+    Examples
+    --------
+    >>> day_numbers(np.array([45000, 45001]))
+    "look like Excel's day numbers (45000 is 2023-03-15)"
+    >>> day_numbers(np.array([0, 1, 2]))
+    """
+    if time.dtype.kind != "i" or time.min() < _FIRST_DAY or time.max() > _LAST_DAY:
+        return None
+    return f"look like Excel's day numbers ({time[0]} is {_EXCEL + time[0]})"
+
+
+def _day_numbers(timeline: Timeline) -> list[str]:
+    """Tell of stamps that look like days of a spreadsheet, whose seasons are not known as numbers."""
+    looks = day_numbers(timeline.time)
+    name = timeline.table.layout.time
+    return [f"Numbers in column {name!r} {looks}: {DATES_OF_NUMBERS}."] if looks else []
 
 
 def _names(timeline: Timeline, column: Hashable, series: np.ndarray) -> Sequence[Hashable]:

@@ -158,16 +158,18 @@ def _targets(frame: pd.DataFrame, layout: TableLayout) -> tuple[str, tuple[Hasha
     return (
         "wide",
         series,
-        [_told_apart(series)],
+        [_told_apart(series, layout)],
     )
 
 
-def _told_apart(series: tuple[Hashable, ...]) -> str:
-    """Say which columns became series, and how to say otherwise."""
+def _told_apart(series: tuple[Hashable, ...], layout: TableLayout) -> str:
+    """Say which columns became series, and how to give them the roles that were given to none."""
     note = f"Every column of numbers is a series of its own ({len(series)}): {_listed(series)}."
     if len(series) == 1:
         return note
-    return f"{note} If some are covariates, name what is what: target='...', past=['...'], future=['...']."
+    roles = ["target='...'", *(f"{role}=['...']" for role in ("past", "future") if not getattr(layout, role))]
+    more = " more" if layout.past or layout.future else ""
+    return f"{note} If some are{more} covariates, name what is what: {', '.join(roles)}."
 
 
 def _require(frame: pd.DataFrame, column: str, role: str, name: str) -> None:
