@@ -100,14 +100,27 @@ def test_an_hour_that_the_clock_showed_twice_and_the_table_has_once_is_refused(d
     assert "To fix this: add the rows of the other hour, in order of time, or write all stamps with" in told
 
 
-@pytest.mark.parametrize("rows", [[2], [2, 5], [1, 2, 6]])
+@pytest.mark.parametrize("rows", [[2], [2, 5], [0, 2], [1, 2, 6]])
 def test_an_hour_between_gaps_is_refused_as_either_could_be_meant(rows):
     layout = TableLayout(season_zone="Europe/Berlin", freq="h", missing="mask")
     table = frame(shown(instants(8))[rows])
-    if rows == [1, 2, 6]:  # what follows is no end of the rows
-        assert "the table has their hour once" in refusal(table, layout)
-    else:
-        assert "row 0: Timestamp('2024-10-27 02:00:00')" in refusal(table, layout)
+    told = refusal(table, layout)
+    assert "the table has their hour once" in told
+    assert f"row {rows.index(2)}: Timestamp('2024-10-27 02:00:00')" in told
+
+
+def test_the_hours_of_two_years_are_told_apart_though_no_row_lies_between_them():
+    years = [instants(4, "2023-10-29")[2:], instants(4)[2:]]
+    layout = TableLayout(season_zone="Europe/Berlin", freq="h", missing="mask")
+    panel = Panel.from_frame(frame(shown(years[0].append(years[1]))), layout)
+    assert panel.written(panel.time[[0, 1, -2, -1]]).tolist() == [*years[0], *years[1]]
+
+
+def test_a_refused_row_is_that_of_the_table_though_its_series_are_mixed():
+    table = pd.concat([frame(shown(instants(6)).delete(2), unique_id=name) for name in "ab"])
+    told = refusal(table.iloc[[5, 0, 6, 1, 7, 2, 8, 3, 9, 4]])
+    assert "series 'a', column 'ds', row 5: Timestamp('2024-10-27 02:00:00')" in told
+    assert "series 'b', column 'ds', row 4: Timestamp('2024-10-27 02:00:00')" in told
 
 
 def test_rows_in_the_hour_that_the_clock_skips_are_refused():
@@ -141,6 +154,14 @@ def test_a_stamp_that_stands_three_times_is_refused_whatever_duplicates_says():
     assert "each stamp once in each" in refusal(frame(stamps[[0, 1, 2, 2, 3, 4, 5]]), layout)
     panel = Panel.from_frame(frame(stamps[[0, 0, 1, 2, 3, 4, 5]]), layout)
     assert panel.written(panel.time).tolist() == instants(6).tolist()
+
+
+@pytest.mark.parametrize("start", ["0001-01-01", "9999-12-31 18:00"])
+def test_stamps_at_the_ends_of_the_calendar_are_refused_under_a_clock(start):
+    stamps = pd.date_range(start, periods=6, freq="h", unit="us")
+    told = refusal(frame(stamps), TableLayout(season_zone="America/New_York"))
+    assert "The clock of America/New_York is known for the years 2 to 9998 only." in told
+    assert Panel.from_frame(frame(stamps)).frequency.step == "h"
 
 
 def test_rows_out_of_order_where_no_hour_stands_twice_are_sorted():
@@ -225,3 +246,20 @@ def test_a_day_that_stands_twice_is_no_change_of_a_clock():
     told = refusal(frame(days.insert(7, days[7])), DEFAULT)  # 27 October
     assert "has the same stamp twice" in told
     assert "season_zone" not in told
+
+
+@pytest.mark.parametrize(
+    "twice", ["2024-10-27 08:00", "2024-10-26 02:00", "2024-09-29 02:00", "2024-10-20 02:00"]
+)
+def test_another_hour_that_stands_twice_does_not_lead_to_a_clock(twice):
+    stamps = pd.date_range(pd.Timestamp(twice) - pd.Timedelta(hours=9), periods=20, freq="h")
+    told = refusal(frame(stamps.insert(9, stamps[9])), DEFAULT)
+    assert f"{twice}:00: row 9 and row 10" in told
+    assert "season_zone" not in told
+
+
+@pytest.mark.parametrize("absent", [[2, 3], [9], [26]])
+def test_other_absent_hours_do_not_lead_to_a_clock(absent):
+    stamps = pd.date_range(SPRING, periods=48, freq="h")
+    assert "season_zone" not in refusal(frame(stamps.delete(absent)), DEFAULT)
+    assert "season_zone" in refusal(frame(stamps.delete([2])), DEFAULT)

@@ -16,6 +16,7 @@ from timeseries.tables.layout import Table, plain
 
 _LONGEST_STEP = np.timedelta64(1, "h")  # the rows of longer steps do not show the change of a clock
 _DAY = np.timedelta64(1, "D")
+_EARLIEST, _LATEST = np.datetime64("0002"), np.datetime64("9999")  # their instants have years 1 to 9999
 _SUNDAY, _HOURS = 6, 4  # clocks are changed on Sundays, before four
 _SKIPPING, _REPEATING = (3, 4, 9, 10), (3, 4, 10, 11)  # months, of both hemispheres
 CLOCK_ADVICE = (
@@ -65,6 +66,10 @@ def clock_read(table: Table, codes: np.ndarray, time: np.ndarray, rows: np.ndarr
     """
     zone = str(table.layout.season_zone)
     rows = np.arange(len(time)) if rows is None else rows
+    outside = (time < _EARLIEST) | (time >= _LATEST)
+    if outside.any():
+        problem = f"The clock of {zone} is known for the years 2 to 9998 only."
+        raise table.fault(problem, rows[outside], "correct these stamps.", table.layout.time)
     first, second = (_instants(time, zone, before_change=before) for before in (True, False))  # (N,) each
     absent = np.isnat(first)
     if absent.any():
