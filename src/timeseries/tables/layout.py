@@ -95,8 +95,8 @@ class TableLayout:
     leaves; else detected in a file, while a frame must hold numbers."""
     thousands: str | None = None
     """The mark that groups the digits of numbers that are text by three, in a file or frame: ".", ",", "'" or
-    " "; with "," also by two before the last three. None: there is none, and a number that seems to have one is
-    refused."""
+    " "; with "," also by two before the last three. None: there is none, and a number that seems to have one
+    is refused."""
     encoding: str | None = None
     """The encoding of a text file, such as "utf-8" or "cp1252". None: detected."""
 
