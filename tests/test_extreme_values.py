@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeseries.errors import TrainingError
+from timeseries.errors import DataError, TrainingError
 from timeseries.forecaster import Forecaster
 from timeseries.normalization import STRATEGIES, DataNormalizer
 
@@ -43,6 +43,20 @@ def test_a_normalizer_gives_values_back_to_a_millionth_of_their_movement(strateg
     rounding = 4 * np.spacing(np.abs(rows).max())  # no float64 is nearer to the truth than that
     off = np.abs(normalizer.inverse_transform(scaled) - rows).max()
     assert off <= max(1e-6 * span, rounding)
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("largest", [8e307, 1.2e308, 1.79e308])
+def test_a_normalizer_at_the_end_of_float64_is_right_or_refuses(strategy, largest):
+    wave = np.sin(np.arange(50.0))[:, None]
+    rows = largest * wave / np.abs(wave).max()  # (50, 1)
+    try:
+        normalizer = DataNormalizer(strategy=strategy).fit(rows)
+    except DataError:
+        assert strategy == "log1p" or largest > 1e308
+        return
+    back = normalizer.inverse_transform(normalizer.transform(rows))
+    np.testing.assert_allclose(back, rows, rtol=1e-6, atol=1e-9 * largest)
 
 
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e300])

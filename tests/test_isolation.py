@@ -271,11 +271,13 @@ def unusual():
     found = (torch.get_default_dtype(), np.geterr(), torch.get_rng_state())
     torch.set_default_dtype(torch.float64)
     torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.set_default_device("meta")
     np.seterr(under="warn")
     try:
-        with torch.no_grad():
+        with torch.no_grad(), torch.autocast("cpu"):
             yield
     finally:
+        torch.set_default_device(None)
         torch.use_deterministic_algorithms(False)
         torch.set_default_dtype(found[0])
         np.seterr(**found[1])

@@ -205,10 +205,12 @@ def _identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict
         "model": model.name,
         "settings": model.stored_settings(),
         "fit": how,
+        "layout": asdict(panel.layout),
         "data": {
             "series": panel.num_series,
             "rows": len(panel.values),
             "frequency": panel.frequency.step,
+            "zone": panel.zone,
             "static_names": panel.static_names,
             **columns,
             **fingerprint(time=panel.time, names=names, known_offsets=panel.known_offsets, **numbers),

@@ -258,7 +258,16 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
         """
         self.check_settings()
         rows = self._forward(self._table(X, reset=True))
-        self.center_, self.scale_ = STRATEGIES[self.strategy](rows, self.range)
+        with np.errstate(over="ignore", invalid="ignore"):  # refused below
+            center, scale = STRATEGIES[self.strategy](rows, self.range)  # (F,) each
+            first, last = ((_observed(end, rows) - center) / scale for end in (np.min, np.max))  # (F,) each
+        beyond = np.flatnonzero(~np.isfinite(first) | ~np.isfinite(last))
+        if len(beyond):
+            raise DataError(
+                f"Column {self._name(int(beyond[0]))!r} spans more than float64 can hold in one difference "
+                f"({len(beyond)} such columns). Divide it by ten, or use strategy='zscore'."
+            )
+        self.center_, self.scale_ = center, scale
         return self
 
     def transform(self, X: ArrayLike) -> Floats:

@@ -69,7 +69,7 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
 def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, Any]) -> FittedForecaster:
     """Rebuild a fitted forecaster from an artifact."""
     manifest: Any = stored.manifest
-    if manifest.get("kind") != "forecaster":
+    if manifest.get("kind") == "estimator":
         raise ArtifactError(
             f"{path} is the file of an estimator ({manifest.get('model')!r}), not of a forecaster. "
             "Fit a forecaster, or load it with its own class.\n"

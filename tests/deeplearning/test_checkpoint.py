@@ -143,6 +143,14 @@ def test_other_data_another_split_and_another_version_are_refused_by_name(tmp_pa
         make(lower=-5).fit(TABLE, **resume)
     with pytest.raises(ArtifactError, match="model was 'lstm', is 'dlinear'"):
         Forecaster("dlinear", horizon=3, context_length=6).fit(TABLE, **resume)
+    with pytest.raises(ArtifactError, match=r"zone was None, is 'UTC'"):
+        make().fit(TABLE.assign(ds=TABLE["ds"].dt.tz_localize("UTC")), **resume)
+    with pytest.raises(ArtifactError, match=r"layout.missing was 'error', is 'mask'"):
+        make(missing="mask").fit(TABLE, **resume)
+    with monkeypatch.context() as patch:
+        patch.setattr("torch.__version__", "9.9")
+        with pytest.raises(ArtifactError, match=r"torch was '[^']*', is '9\.9'"):
+            make().fit(TABLE, **resume)
     monkeypatch.setattr("timeseries.deeplearning.checkpoint.__version__", "9.9")
     with pytest.raises(ArtifactError, match=r"library was '[^']*', is '9\.9'"):
         make().fit(TABLE, **resume)
@@ -165,7 +173,7 @@ def test_files_that_are_no_checkpoint_are_refused(tmp_path):
         LSTMModel(**SMALL).fit(X, Y, resume=tmp_path / "model")
     with pytest.raises(ArtifactError):
         LSTMModel.load(tmp_path / "run")
-    with pytest.raises(ArtifactError):
+    with pytest.raises(ArtifactError, match="it is the checkpoint of a training, which fit can resume"):
         Forecaster.load(tmp_path / "run")
     damaged = bytearray((tmp_path / "run").read_bytes())
     damaged[len(damaged) // 2] ^= 1
@@ -232,6 +240,34 @@ def test_a_handler_of_the_callers_own_hears_sigterm_once_the_run_is_kept(monkeyp
     finally:
         signal.signal(signal.SIGTERM, old)
     assert heard == [True]
+
+
+@pytest.mark.parametrize("name", ["epoch", "finish"])
+def test_a_signal_after_the_last_step_leaves_a_checkpoint_too(name, monkeypatch, tmp_path):
+    whole = LSTMModel(**SMALL).fit(X, Y)
+    kept = getattr(RunKeeper, name)
+    at = {"epoch": 3, "finish": 1}[name]
+    seen = []
+
+    def signal_first(self, *arguments):
+        seen.append(1)
+        if len(seen) == at:
+            signal.raise_signal(signal.SIGINT)
+        return kept(self, *arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunKeeper, name, signal_first)
+        with pytest.raises(KeyboardInterrupt):
+            LSTMModel(**SMALL).fit(X, Y, checkpoint=tmp_path / "run")
+    assert_same(LSTMModel(**SMALL).fit(X, Y, resume=tmp_path / "run"), whole)
+
+
+def test_a_signal_in_the_step_that_time_ends_leaves_a_checkpoint_too(monkeypatch, tmp_path):
+    send_at(1, signal.SIGINT, monkeypatch)
+    monkeypatch.setattr("timeseries.deeplearning.trainer._Run.deadline", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        LSTMModel(**SMALL | {"epochs": 5}).fit(X, Y, checkpoint=tmp_path / "run")
+    assert (tmp_path / "run").exists()
 
 
 def test_a_signal_that_is_ignored_stays_so(monkeypatch, tmp_path):

@@ -93,6 +93,12 @@ MANIFEST = [
         for name in ("rate", "steps")
         for value in ("x", None, DELETE, -1)
     ],
+    (("more",), 1),
+    (("runs", "more"), {"over": True, "history": []}),
+    (("runs", "fit", "more"), 1),
+    (("runs", "fit", "over"), "yes"),
+    ((*NUMBERS, "plan", "pace"), {"step": -1, "validation": 0.0}),
+    ((*NUMBERS, "learner", "rate"), 1e6),
 ]
 
 
@@ -106,7 +112,8 @@ def test_a_state_that_no_run_is_ever_in_is_refused(place, value, states, tmp_pat
 OVER = [
     *[(("runs", "fit", "history"), value) for value in (None, [], "x", [1], [{}])],
     (("runs", "fit", "over"), False),
-    (("runs", "fit", "history", 0, "val_loss"), "x"),
+    *[(("runs", "fit", "history", 0, "val_loss"), value) for value in ("x", None, False, "", [], {})],
+    *[(("runs", "fit", "history", 0, "steps"), value) for value in (0, 10**7, 10**10, 10**70, 2.0)],
 ]
 
 
@@ -115,6 +122,35 @@ def test_a_result_that_no_run_ever_had_is_refused(place, value, states, tmp_path
     write(tmp_path / "run", changed(states["over"], place, value))
     with pytest.raises(ArtifactError, match="lacks a part of a checkpoint or holds a wrong one"):
         fit(resume=tmp_path / "run")
+
+
+@pytest.mark.parametrize("name", ["under way", "over"])
+@pytest.mark.parametrize("value", [np.nan, np.inf, 1e20])
+def test_weights_that_no_run_keeps_are_refused(name, value, states, tmp_path):
+    state = states[name]
+    for spoilt in [key for key in state.tensors if "hidden" in key or "cell" in key or "weight" in key][:3]:
+        array = np.full_like(state.tensors[spoilt], value)
+        write(tmp_path / "run", Artifact(dict(state.manifest), {**state.tensors, spoilt: array}))
+        assert refused(tmp_path / "run"), spoilt
+
+
+@pytest.mark.parametrize("steps", [0.0, 0.3, 2.0**62])
+def test_an_optimiser_after_other_steps_is_refused(steps, states, tmp_path):
+    state = states["under way"]
+    counts = {key: np.full_like(a, steps) for key, a in state.tensors.items() if key.endswith(".step")}
+    assert counts
+    write(tmp_path / "run", Artifact(dict(state.manifest), {**state.tensors, **counts}))
+    assert refused(tmp_path / "run")
+
+
+def test_names_of_a_checkpoint_reach_no_terminal_as_they_are(states, tmp_path):
+    evil = "\x1b]0;owned\x07" + "x" * 100_000
+    spoilt = changed(states["over"], ("identity", evil), evil)
+    write(tmp_path / "run", spoilt)
+    with pytest.raises(ArtifactError, match="written by another fit") as refusal:
+        fit(resume=tmp_path / "run")
+    assert str(refusal.value).isprintable()
+    assert len(str(refusal.value)) < 2000
 
 
 def refused(path):

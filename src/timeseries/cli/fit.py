@@ -71,7 +71,7 @@ def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     if interrupted:
         note(f"The best model so far is in {output}.")
         kept = how["resume"] if how["checkpoint"] is None else how["checkpoint"].path
-        if kept is not None:
+        if kept is not None and Path(kept).exists():
             note(f"The same command with --resume {kept} goes on from here.")
     elif output != STREAM:
         note(f"Saved to {output}. Next: timeseries forecast {output}")

@@ -114,14 +114,14 @@ def writing(path: str | os.PathLike[str]) -> Iterator[None]:
         return
     lock = path.with_name(f".{path.name}.lock")
     descriptor = None if fcntl is None else _lock(path, lock)
-    _held[path] = _Held(threading.get_ident(), descriptor)
     try:
+        _held[path] = _Held(threading.get_ident(), descriptor)
         if descriptor is not None:
             _remove_leftovers(path)
         yield
     finally:
-        _held.pop(path, None)
-        if descriptor is not None:
+        in_a_fork = _held.pop(path, None) is None  # the lock is the parent's, and let go of already
+        if descriptor is not None and not in_a_fork:
             with suppress(OSError):  # before the lock is given up, so that nobody else's file is removed
                 lock.unlink(missing_ok=True)
             os.close(descriptor)  # gives it up: no forked process has a copy

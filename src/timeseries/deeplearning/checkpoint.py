@@ -24,13 +24,15 @@ from torch import nn
 from timeseries import __version__
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.atomic_file import writing
-from timeseries.deeplearning.history import EpochRecord, Keeper, RunState, checked_history
+from timeseries.deeplearning.history import EpochRecord, Keeper, RunState
 from timeseries.deeplearning.strict_json import plain_json
-from timeseries.errors import ArtifactError, SettingError, require_path, require_whole, shown
+from timeseries.errors import LONGEST, ArtifactError, SettingError, require_path, require_whole, shown
 
 EVERY_SECONDS = 60.0
 PARTS = {"identity": dict, "threads": int, "runs": dict}
 """What the manifest of a checkpoint holds beside its kind."""
+RUNS = {"fit", "first", "refit"}
+"""The names of the runs that there are."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -152,8 +154,12 @@ class CheckpointFile:
             raise ArtifactError(
                 f"{path} holds a finished {shown(manifest.get('kind'))}, not a checkpoint: load() reads it."
             )
-        if {name: type(part) for name, part in manifest.items() if name in PARTS} != PARTS:
-            raise ArtifactError(f"{path} lacks a part of a checkpoint: {', '.join(PARTS)}.")
+        found = {name: type(part) for name, part in manifest.items() if name not in ("kind", "_artifact")}
+        if found != PARTS or not manifest["runs"].keys() <= RUNS:
+            raise ArtifactError(
+                f"{path} lacks a part of a checkpoint or holds another one: it must hold "
+                f"{', '.join(PARTS)}, with runs named {', '.join(sorted(RUNS))}."
+            )
         then, now = _flat(manifest["identity"]), _flat(self.identity)
         differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
         if differing:
@@ -211,22 +217,22 @@ class RunKeeper(Keeper):
         self.file, self.name = file, name
         self.asked: int | None = None
         self.steps, self.epochs, self.written = 0, 0, time.perf_counter()
-        with self.taking_up():
-            run = file.runs.get(name, {"over": True})
-            if not run["over"]:
-                self.kept = RunState(run["numbers"], file.part(name))
+        self.is_over = False
+        if name in file.runs:
+            with self.taking_up():
+                self._take(file.runs[name])
 
-    def result(self, network: nn.Module) -> list[EpochRecord] | None:
-        """Give a network the weights that this run ended with, and return its history; None if it did not."""
-        run = self.file.runs.get(self.name)
-        if run is None or not run["over"]:
-            return None
-        with self.taking_up():
-            network.load_state_dict(self.file.part(self.name))
-            history = checked_history(run["history"])
-            if not history:
-                raise ValueError("a run without an epoch")
-        return history
+    def _take(self, run: dict[str, Any]) -> None:
+        """Take up what is kept of the run: its result, or the state that it was in."""
+        if set(run) not in ({"over", "history"}, {"over", "numbers"}) or run["over"] is not (
+            "history" in run
+        ):
+            raise ValueError(f"a run of {', '.join(map(shown, run))}")
+        tensors = self.file.part(self.name)
+        if run["over"]:
+            self.result = RunState({"history": run["history"]}, tensors)
+        else:
+            self.kept = RunState(run["numbers"], tensors)
 
     @contextmanager
     def taking_up(self) -> Iterator[None]:
@@ -241,6 +247,7 @@ class RunKeeper(Keeper):
     def finish(self, network: nn.Module, history: list[EpochRecord]) -> None:
         """Keep the result of the run in place of its state."""
         self.file.write(self.name, {"over": True, "history": history}, _arrays(network.state_dict()))
+        self.is_over = True
 
     def save(self, state: RunState) -> None:
         """Keep a state."""
@@ -285,6 +292,8 @@ class RunKeeper(Keeper):
             before |= {number: signal.signal(number, note) for number in heard}
         try:
             yield
+            if self.asked is not None and not self.is_over:
+                self.save(state())
         except _Stopped:
             self.save(state())
         finally:
@@ -322,4 +331,5 @@ def _flat(names: Mapping[str, Any], before: str = "") -> dict[str, Any]:
 def _difference(name: str, then: Any, now: Any) -> str:
     if name.startswith("data.") and isinstance(then, str) and isinstance(now, str) and len(then) == 64:
         return f"{name} differs"
-    return f"{name} was {then!r}, is {now!r}"
+    written = "".join(mark if mark.isprintable() else repr(mark)[1:-1] for mark in name[:LONGEST])
+    return f"{written} was {shown(then)}, is {shown(now)}"

@@ -15,7 +15,7 @@ from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import seeded, told_of_memory
+from timeseries.deeplearning.runtime import as_written, seeded, told_of_memory
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -28,6 +28,11 @@ Floats = npt.NDArray[np.float64]
 ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 SMALLER = "take a shorter context, a smaller network or a larger machine."
+ADVICE = SMALLER.capitalize()
+BEYOND = (
+    "It is beyond the largest number that float64 holds: divide the series by a power of ten, and fit again."
+)
+OUTSIDE = "Its history is far outside what the network was trained on: check those rows, or fit again."
 FORECAST_BATCH = 1024  # windows of one forward pass when nothing is learned
 
 
@@ -152,9 +157,6 @@ def fit_network(
     with seeded(model.seed, model.device):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
-        finished = None if keeper is None else keeper.result(network)
-        if finished is not None:
-            return Trained(network.eval(), finished, interrupted=False)
         stride = network.position_stride if model.every_position else None
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
         with told_of_memory(job, f"Lower batch_size (now {model.batch_size}), or {SMALLER}"):
@@ -163,8 +165,6 @@ def fit_network(
                 Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
                 None if validation is None else Batches(gather, validation, FORECAST_BATCH),
             )
-    if keeper is not None and not training.interrupted:
-        keeper.finish(network, training.history)
     return Trained(network.eval(), *training)
 
 
@@ -204,7 +204,7 @@ def forecast(
     """
     parts = []
     job = f"Forecasting from {min(len(origins), FORECAST_BATCH)} windows at once"
-    with torch.inference_mode(), told_of_memory(job, SMALLER.capitalize()):
+    with torch.inference_mode(), as_written(gather.device.type), told_of_memory(job, ADVICE):
         for first in range(0, len(origins), FORECAST_BATCH):
             part = slice(first, first + FORECAST_BATCH)
             parts.append(network(gather.window(series[part], origins[part])).cpu())  # (B, H, D, P)
@@ -216,11 +216,11 @@ def forecast(
         answer: Floats = scaled * spread + center  # (M, H, D, P)
     bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
     if len(bad):
+        within = bool(np.isfinite(scaled[bad[0]]).all())
         table = gather.table
         name, row = table.names[series[bad[0]]], origins[bad[0]] - table.offsets[series[bad[0]]]
         raise TrainingError(
             f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series {name!r} after row "
-            f"{row}. "
-            "Its history is far outside what the network was trained on: check those rows, or fit again."
+            f"{row}. {BEYOND if within else OUTSIDE}"
         )
     return answer

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypedDict
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from timeseries.deeplearning.plan import Plan
 
@@ -36,7 +36,8 @@ def checked_history(records: Any) -> list[EpochRecord]:
     True
     """
     for epoch, record in enumerate(records):
-        numbers = record["train_loss"], record["seconds"], record["val_loss"] or 0.0
+        numbers = [record["train_loss"], record["seconds"]]
+        numbers += [] if record["val_loss"] is None else [record["val_loss"]]
         whole = type(record["steps"]) is int and record["steps"] > 0
         if (
             set(record) != set(EpochRecord.__annotations__)
@@ -86,6 +87,12 @@ class Keeper:
 
     kept: RunState | None = None
     """The state to go on from, if there is one."""
+
+    result: RunState | None = None
+    """History and weights of the run, if it is over."""
+
+    def finish(self, network: nn.Module, history: list[EpochRecord]) -> None:
+        """Hear that the run is over, and what became of it."""
 
     @contextmanager
     def taking_up(self) -> Iterator[None]:

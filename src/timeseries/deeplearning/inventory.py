@@ -252,6 +252,8 @@ def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) 
     timeseries.errors.ArtifactError: it holds neither a forecaster nor an estimator, but 'recipe'
     """
     kind = manifest.get("kind")
+    if kind == "checkpoint":
+        raise ArtifactError("it is the checkpoint of a training, which fit can resume, and no model")
     if not isinstance(kind, str) or kind not in MANIFESTS:
         raise ArtifactError(f"it holds neither a forecaster nor an estimator, but {shorten(kind)}")
     _refuse(_manifest_problems(manifest, MANIFESTS[kind]))

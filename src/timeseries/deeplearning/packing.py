@@ -9,7 +9,7 @@ import torch
 from timeseries.deeplearning.engine import Model, build
 from timeseries.deeplearning.inventory import WEIGHTS
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.runtime import available_devices, seeded
+from timeseries.deeplearning.runtime import as_written, available_devices, seeded
 from timeseries.deeplearning.strict_json import shorten
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import ArtifactError
@@ -70,7 +70,7 @@ def _probe(sizes: Sizes) -> Arrays:
 def _run_probe(network: ForecastNetwork, probe: Arrays) -> npt.NDArray[Any]:
     device = next(network.parameters()).device
     window = Window(**{name: torch.from_numpy(part.copy()).to(device) for name, part in probe.items()})
-    with torch.inference_mode():
+    with torch.inference_mode(), as_written(device.type):
         return network(window).cpu().numpy()  # type: ignore[no-any-return]
 
 

@@ -34,7 +34,10 @@ class Plan:
     @classmethod
     def from_dict(cls, kept: dict[str, Any]) -> Self:
         """Return the plan that ``dataclasses.asdict`` wrote."""
-        return cls(kept["full"], kept["steps"], None if kept["pace"] is None else Pace(**kept["pace"]))
+        pace = None if kept["pace"] is None else Pace(**kept["pace"])
+        if pace is not None and not (pace.step >= 0 and pace.validation >= 0):
+            raise ValueError(f"{pace}")
+        return cls(kept["full"], kept["steps"], pace)
 
     @property
     def epochs(self) -> list[int]:

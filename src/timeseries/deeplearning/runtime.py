@@ -8,7 +8,7 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import torch
 
@@ -44,14 +44,26 @@ def forked(device: str) -> Iterator[None]:
 def seeded(seed: int, device: str) -> Iterator[None]:
     """Draw from a stream of random numbers of its own, and restore the caller's afterwards.
 
-    What runs inside makes float32 networks and can learn, whatever the caller's default type and grad mode.
+    What runs inside makes float32 networks on the CPU and can learn in float32, whatever the caller's default
+    type, default device, autocast and grad mode.
     """
-    with forked(device), _float32(), torch.inference_mode(False), torch.enable_grad():
+    with forked(device), _float32(), as_written(device), torch.inference_mode(False), torch.enable_grad():
         torch.default_generator.manual_seed(seed)
         if device == "cuda":
             torch.cuda.manual_seed(seed)
         elif device == "mps":
             torch.mps.manual_seed(seed)
+        yield
+
+
+@contextmanager
+def as_written(device: str) -> Iterator[None]:
+    """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
+    elsewhere = torch.get_default_device().type != "cpu"
+    with (
+        torch.device("cpu") if elsewhere else nullcontext(),  # which costs a little for every operation
+        torch.autocast(device, enabled=False),
+    ):
         yield
 
 

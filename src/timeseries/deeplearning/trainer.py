@@ -31,13 +31,14 @@ from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
-from timeseries.errors import TrainingError
+from timeseries.errors import TrainingError, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
 TRIAL_SECONDS = 0.5  # after which a trial ends early,
 TRIAL_SHARE = 0.05  # or, where there are max_seconds, after this share of them
 LARGEST_WEIGHT = 1e8  # inputs and targets are scaled: a network that needs such a weight has diverged
+ROUNDING = 1e-9  # of a rate
 LEAST_SECONDS = 1e-9  # of a step, by a clock that stands still or was put back
 MARGIN = 0.1  # of max_seconds is not planned for, since a pace varies
 
@@ -95,22 +96,40 @@ class Trainer:
         With validation batches the weights of the best epoch are put back; without, the last stay. So it
         is when Ctrl-C ends training after its first step: the caller gets what there is, and is told.
         """
+        if self.keeper.result is not None:
+            return Training(self._result(network, train, validation), interrupted=False)
         run = self._begin(network, train, validation)
         interrupted = False
         try:
             self.reporter.begin(run.plan, run.steps)
             with self.keeper.watch(run.state):
                 self._epochs(run, train, validation)
+                run.end()
+                self.keeper.finish(network, run.history)
         except KeyboardInterrupt:
             if not run.steps:
                 raise
             run.note_unfinished_epoch()
+            run.end()
             interrupted = True
         finally:
             self.reporter.end()
-        run.put_back_best()
-        _check_weights(network, self.settings.learning_rate)
         return Training(run.history, interrupted)
+
+    def _result(self, network: nn.Module, train: Batches, validation: Batches | None) -> list[EpochRecord]:
+        """Give a network the weights that the keeper holds of a run that is over, and return its history."""
+        over, longest = self.keeper.result, self._longest(train)
+        assert over is not None
+        with self.keeper.taking_up():
+            history = checked_history(over.numbers["history"])
+            taken = [record["steps"] for record in history]
+            if not 0 < sum(taken) <= longest.steps or max(taken) > longest.full:
+                raise ValueError(f"{shown(taken)} steps, of {longest.steps}, {longest.full} to an epoch")
+            if any((record["val_loss"] is None) != (validation is None) for record in history):
+                raise ValueError("epochs of another validation")
+            network.load_state_dict(over.tensors)
+            _refuse_diverged(network.state_dict())
+        return history
 
     def _begin(self, network: nn.Module, train: Batches, validation: Batches | None) -> "_Run":
         """Plan a run, or take up the one that the keeper holds."""
@@ -157,9 +176,9 @@ class Trainer:
             if run is not None:
                 self.reporter.step()
                 self.keeper.step(run.state)
-                if time.perf_counter() >= run.deadline:
-                    break
             self.keeper.heed()
+            if run is not None and time.perf_counter() >= run.deadline:
+                break
 
     def _step(self, network: nn.Module, batch: Batch, learner: "_Learner | None") -> Tensor:
         """Return the mean loss of a batch, (); learn from it if there is a learner."""
@@ -274,6 +293,8 @@ class _Run:
         numbers = state.numbers
         self._refuse_impossible(state)
         self.network.load_state_dict(state.part("network"))
+        _refuse_diverged(state.part("network"))
+        _refuse_diverged(state.part("best"))
         self.history = checked_history(numbers["history"])
         self.best_epoch, self.best_weights = numbers["best_epoch"], state.part("best") or None
         self.best_loss = math.inf if numbers["best_loss"] is None else numbers["best_loss"]
@@ -281,7 +302,7 @@ class _Run:
         if numbers["losses"] is not None:
             self.losses = LossRecord(train, numbers["losses"]["epoch"], "loss", self.learning_rate)
             self.losses.restore(RunState(numbers["losses"], state.part("losses")))
-        self.learner.restore(RunState(numbers["learner"], state.part("optimizer")))
+        self.learner.restore(RunState(numbers["learner"], state.part("optimizer")), self.steps)
         set_random_state(self.learner.device, state.part("random"))
 
     def _refuse_impossible(self, state: RunState) -> None:
@@ -296,7 +317,8 @@ class _Run:
             "history": all(each <= self.plan.full for each in taken),
             "losses": losses is None or (losses["epoch"] == len(history) and 0 < under_way <= self.plan.full),
             "steps": steps <= self.plan.steps and learner.get("steps", steps) == steps,
-            "rate": is_number(learner["rate"]) and learner["rate"] >= 0,
+            "rate": is_number(learner["rate"])
+            and 0 <= learner["rate"] <= self.learning_rate * (1 + ROUNDING),
             "seconds": is_number(numbers["seconds"]) and numbers["seconds"] >= 0,
             "best epoch": is_number(loss) and numbers["best_epoch"] in range(len(history))
             if best
@@ -335,14 +357,22 @@ class _Run:
         impatient = self.best_weights is not None and self.patience is not None and waited >= self.patience
         return impatient or time.perf_counter() >= self.deadline
 
-    def put_back_best(self) -> None:
-        """Give the network the weights of its best epoch, if epochs were compared."""
+    def end(self) -> None:
+        """Give the network the weights of its best epoch, if epochs were compared; refuse what diverged."""
         if self.best_weights is not None:
             self.network.load_state_dict(self.best_weights)
+        _check_weights(self.network, self.learning_rate)
 
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, torch.Size]:
     return {name: tensor.shape for name, tensor in tensors.items()}
+
+
+def _refuse_diverged(weights: Mapping[str, Tensor]) -> None:
+    """Refuse kept weights that no run keeps: infinite, or so large that it has diverged."""
+    for name, tensor in weights.items():
+        if tensor.is_floating_point() and not bool((tensor.abs() < LARGEST_WEIGHT).all()):
+            raise ValueError(f"weights that have diverged, {name}")
 
 
 def _check_weights(network: nn.Module, learning_rate: float) -> None:
@@ -376,7 +406,7 @@ class _Learner:
             numbers["steps"] = self.schedule.last_epoch
         return RunState(numbers, tensors)
 
-    def restore(self, state: RunState) -> None:
+    def restore(self, state: RunState, steps_taken: int) -> None:
         memory: dict[int, dict[str, Tensor]] = {}
         for key, tensor in state.tensors.items():
             i, name = key.split(".")
@@ -387,6 +417,8 @@ class _Learner:
             expected = {name: torch.Size() if scalar else shape for name, scalar in scalars.items()}
             if _shapes(parts) != expected:
                 raise ValueError(f"what the optimiser remembers of parameter {at} is not {expected}")
+            if "step" in parts and float(parts["step"]) != steps_taken:
+                raise ValueError(f"an optimiser after another number of steps than {steps_taken}")
         fresh = self.optimizer.state_dict()
         groups = [group | {"lr": state.numbers["rate"]} for group in fresh["param_groups"]]
         self.optimizer.load_state_dict({"state": memory, "param_groups": groups})
