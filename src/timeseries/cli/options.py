@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from timeseries.deeplearning.recipes import NAMES
-from timeseries.errors import require_known
+from timeseries.errors import SettingError, did_you_mean, shown
 
 if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
@@ -47,7 +47,9 @@ def table_options(command: Command) -> Command:
             click.option("--freq", metavar="STEP", help="Step between stamps, such as h or MS [inferred]."),
             click.option("--season", type=int, metavar="ROWS", help="Rows of one season [from the step]."),
             click.option(
-                "--season-zone", metavar="ZONE", help="Zone whose clock seasons follow: Europe/Berlin."
+                "--season-zone",
+                metavar="ZONE",
+                help="Zone whose clock seasons follow, and stamps without offset show: Europe/Berlin.",
             ),
             click.option(
                 "--missing",
@@ -150,7 +152,9 @@ def _assigned(assignments: tuple[str, ...], known: Sequence[str], options: set[s
             raise click.BadParameter(f"--set {assignment!r} should be NAME=VALUE, such as hidden_size=128.")
         if name in options and name not in known:
             raise click.BadParameter(f"--set {assignment!r}: this has an option, --{name.replace('_', '-')}.")
-        require_known("setting for --set", name, known)
+        if name not in known:
+            meant = did_you_mean(name, [*known, *sorted(options)])
+            raise SettingError(f"Unknown setting for --set {shown(name)}.{meant} Known: {', '.join(known)}.")
         settings[name] = _value(text)
     return settings
 
