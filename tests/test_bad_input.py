@@ -451,11 +451,11 @@ def test_59_quantiles_do_not_overwrite_a_column_of_their_name(tmp_path):
     frame = table(**{"y_q0.1": WAVE})
     fitted = Forecaster("nlinear", horizon=3, target=["y", "y_q0.1"], **QUICK | {"coverage": 0.8})
     with pytest.raises(SettingError, match=r"overwrite the column 'y_q0\.1'"):
-        fitted.fit(frame, val_size=9).predict()
+        fitted.fit(frame, val_size=9)
     frame.to_csv(tmp_path / "data.csv", index=False)
     given = [*QUICK_OPTIONS, "--coverage", 80, *options({"target": ["y", "y_q0.1"], "val-size": 9})]
-    assert run("fit", tmp_path / "data.csv", "-o", tmp_path / "m", "--horizon", 3, *given).exit_code == 0
-    assert run("forecast", tmp_path / "m").exit_code == 2
+    assert run("fit", tmp_path / "data.csv", "-o", tmp_path / "m", "--horizon", 3, *given).exit_code == 2
+    assert not (tmp_path / "m").exists()
 
 
 def test_60_nothing_after_an_origin_reaches_its_forecast(tmp_path):

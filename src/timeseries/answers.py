@@ -14,6 +14,21 @@ from timeseries.panel import Panel
 Floats = npt.NDArray[np.float64]
 
 
+def refuse_taken_names(panel: Panel, levels: tuple[float, ...] | None) -> None:
+    """Refuse a table with a column of the name that a quantile of the answer will have.
+
+    Raises
+    ------
+    SettingError
+        It names the column.
+    """
+    named = panel.ids if panel.shape == "wide" else panel.targets
+    taken = {*named, panel.layout.time} | ({panel.layout.id} if panel.shape == "long" else set())
+    twice = [name for each in named for level in levels or () if (name := f"{each}_q{level:g}") in taken]
+    if twice:
+        raise SettingError(f"The quantiles would overwrite the column {twice[0]!r}. Rename it in the table.")
+
+
 def answer_frame(
     panel: Panel, forecast: Floats, levels: tuple[float, ...] | None, *, integer: bool = False
 ) -> Any:
@@ -36,6 +51,7 @@ def answer_frame(
         Long or wide as the question was, of the same library. A column of the target's name holds the point
         (the median of quantiles), columns such as ``y_q0.9`` the quantiles.
     """
+    refuse_taken_names(panel, levels)  # a table to predict from may have other series than the fitted one
     horizon = forecast.shape[1]
     times = panel.future_times(horizon)  # (S, H)
     columns: dict[Hashable, Any] = {}
@@ -48,10 +64,6 @@ def answer_frame(
         named = {
             name: forecast[:, :, d].reshape(-1, forecast.shape[-1]) for d, name in enumerate(panel.targets)
         }
-    taken = [f"{name}_q{level:g}" for name in named for level in levels or ()]
-    twice = [name for name in taken if name in named or name in columns]
-    if twice:
-        raise SettingError(f"The quantiles would overwrite the column {twice[0]!r}. Rename it in the table.")
     middle = 0 if levels is None else levels.index(0.5)
     for name, numbers in named.items():  # (rows, P)
         columns[name] = whole(numbers[:, middle], integer=integer)

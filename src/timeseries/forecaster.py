@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import clone
 
 from timeseries import backtesting
-from timeseries.answers import answer_frame
+from timeseries.answers import answer_frame, refuse_taken_names
 from timeseries.configuration import choose_levels, make_estimator, season_patch
 from timeseries.continuation import background, continued, refuse_nothing_new, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
@@ -149,7 +149,8 @@ class Forecaster:
         """
         require_switch(keep_validation=keep_validation)
         panel = self._read_to_fit(df, verbose=verbose)
-        model = self._model_for(panel)
+        model = self._model_for(panel)  # which checks its quantiles
+        refuse_taken_names(panel, self.answers.levels or model.quantiles)
         checkpoints = wanted_checkpoints(checkpoint, resume)
         try:
             with sole_writer(checkpoints):
