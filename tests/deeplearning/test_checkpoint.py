@@ -12,7 +12,7 @@ import torch
 
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, wanted_checkpoints
-from timeseries.deeplearning.models import LSTMModel
+from timeseries.deeplearning.models import CustomModel, LSTMModel
 from timeseries.errors import ArtifactError, MissingArtifactError, SettingError
 from timeseries.forecaster import Forecaster
 
@@ -77,6 +77,33 @@ def test_an_estimator_goes_on_from_any_step_to_the_same_weights(changes, copies,
     for copy in copies[::3] + copies[-2:]:
         torch.manual_seed(99)  # the caller's stream is of no importance
         assert_same(LSTMModel(**made).fit(X, Y, validation_split=0.2, resume=copy), whole)
+
+
+class Depth(torch.nn.Module):
+    """Leaves a layer out of some training steps at random, so that its optimiser takes fewer of them."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.shape = sizes.horizon, sizes.targets, sizes.outputs
+        width = sizes.context * sizes.past
+        self.inner = torch.nn.Linear(width, width)
+        self.outer = torch.nn.Linear(width, sizes.horizon * sizes.targets * sizes.outputs)
+
+    def forward(self, window):
+        x = window.past.flatten(1)  # (B, T * F)
+        if not self.training or torch.rand(()) < 0.5:
+            x = x + self.inner(x)  # (B, T * F)
+        return self.outer(x).reshape(-1, *self.shape)  # (B, H, D, P)
+
+
+def test_a_network_that_leaves_layers_out_at_random_goes_on_too(copies, tmp_path):
+    made = {"network": Depth, "sequence_length": 5, "epochs": 3, "batch_size": 16}
+    whole = CustomModel(**made).fit(X, Y)
+    CustomModel(**made).fit(X, Y, checkpoint=Checkpoints(path=tmp_path / "run", steps=1))
+    counts = artifact.read(copies[-2]).tensors
+    assert len({float(a) for name, a in counts.items() if name.endswith(".step")}) > 1
+    for copy in list(copies):
+        assert_same(CustomModel(**made).fit(X, Y, resume=copy), whole)
 
 
 def test_a_forecaster_goes_on_from_both_of_its_runs(copies, tmp_path):
