@@ -505,6 +505,11 @@ def test_only_settings_of_the_model_are_set(run, assignment, told):
     assert "date" not in said
 
 
+def test_a_checkpoint_without_a_folder_is_refused_before_anything_is_read(run):
+    told = run("fit", "x.csv", "-o", "m", "--horizon", 2, "--checkpoint", "nowhere/c", code=2).stderr
+    assert "There is no folder 'nowhere' to write 'c' to." in told
+
+
 def test_stamps_of_documents_carry_their_zone(document, run, table, tmp_path):
     zoned = table.assign(ds=table["ds"].dt.tz_localize("UTC"))
     zoned[:30].to_csv("z.csv", index=False)

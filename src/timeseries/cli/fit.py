@@ -59,7 +59,7 @@ def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     Ctrl-C ends the training early: the best model so far is saved, and the exit code is 130. With
     --checkpoint, the same command with --resume goes on from there, exactly.
     """
-    check_outputs(output, pictures=(plot,))
+    check_outputs(output, options["checkpoint"], pictures=(plot,))
     how = _how_to_fit(options)
     forecaster = make_forecaster(**options)
     interrupted = _fitted_until_interrupted(forecaster, data, how)
