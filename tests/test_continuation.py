@@ -272,6 +272,9 @@ def test_an_evaluation_scores_no_row_that_was_seen():
     assert (one.time >= frame["ds"][CUT].to_datetime64()).all()
     with pytest.raises(DataError, match=r"has 3 rows after .*, the last that the model has seen"):
         forecaster.evaluate(frame[: CUT + 3])
+    end = frame["ds"][CUT - 1]
+    with pytest.raises(DataError, match=f"has 0 rows after {end}, the last that the model has seen"):
+        forecaster.evaluate(frame[: CUT - 5])
 
 
 def test_an_evaluation_of_a_long_table_takes_rows_of_the_fit_or_leaves_them_out():

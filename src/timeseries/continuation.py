@@ -157,11 +157,11 @@ def refuse_nothing_new(fitted: FittedForecaster, panel: Panel, seen: Ints) -> No
     left = panel.lengths - seen  # (S,)
     if not seen.any() or (left >= fitted.model.horizon).any():
         return
-    s = int(left.argmax())
-    end = _shown(panel, panel.time[panel.offsets[s] + seen[s] - 1])
+    s = int(np.where(seen > 0, left, -1).argmax())
+    end = _shown(panel, fitted.ends[fitted.tail.ids.index(panel.ids[s])])
     raise DataError(
         f"Series {panel.ids[s]!r} has {left[s]} rows after {end}, the last that the model has seen, and no "
-        f"series has more; scoring needs horizon = {fitted.model.horizon}. Pass rows that follow, or "
+        f"series has enough: scoring needs horizon = {fitted.model.horizon}. Pass rows that follow, or "
         "evaluate the model as it was before it was updated.",
         series=panel.ids[s],
         time=end,
