@@ -21,6 +21,15 @@ class Window(NamedTuple):
     static: Tensor | None = None  # (B, S)
 
 
+class Encoding(NamedTuple):
+    """What a recurrent network has made of its windows, as PyTorch's own layers return it."""
+
+    output: Tensor  # (B, T, W) the top layer's state after every step
+    hidden: Tensor | tuple[Tensor, ...]  # (layers, B, W), directions counted as layers; one part per layer
+    # where layers differ in width
+    cell: Tensor | tuple[Tensor, ...] | None = None  # of an LSTM, in the shape of hidden
+
+
 @dataclass(frozen=True, kw_only=True)
 class Sizes:
     """The sizes that follow from the data, from which a network is built."""

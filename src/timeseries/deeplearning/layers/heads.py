@@ -4,11 +4,14 @@ Every step is decoded from the same, newest summary. Decoding step k from the st
 some libraries do, throws the newest observations away and makes every step an H-step-ahead forecast.
 """
 
+from dataclasses import dataclass
+from itertools import pairwise
 from typing import cast
 
 import torch
 from torch import Tensor, nn
 
+from timeseries.deeplearning.layers.activations import ACTIVATIONS
 from timeseries.deeplearning.window import Sizes, Window
 
 STEP_WIDTH = 32  # width of the context of one step where covariates of the future join in
@@ -55,8 +58,41 @@ class CovariateHead(nn.Module):
         return decoded.unflatten(-1, self.shape)  # type: ignore[no-any-return]  # (B, H, D, P)
 
 
-def forecast_head(width: int, sizes: Sizes) -> DirectHead | CovariateHead:
-    """Return the head that fits: with covariates of the future, or without."""
+class DeepHead(nn.Module):
+    """Put hidden layers, each with an activation and dropout, in front of a head."""
+
+    def __init__(self, width: int, sizes: Sizes, shape: "HeadShape") -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.Dropout(shape.dropout)]
+        for before, after in pairwise((width, *shape.hidden_sizes)):
+            layers += [nn.Linear(before, after), ACTIVATIONS[shape.activation](), nn.Dropout(shape.dropout)]
+        self.hidden = nn.Sequential(*layers)
+        self.head = forecast_head((width, *shape.hidden_sizes)[-1], sizes)
+
+    def forward(self, summary: Tensor, window: Window) -> Tensor:
+        """Map summary (B, W) to a forecast (B, H, D, P)."""
+        return self.head(self.hidden(summary), window)  # type: ignore[no-any-return]  # (B, H, D, P)
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeadShape:
+    """What stands between the summary of the past and the last linear layer; by default nothing."""
+
+    hidden_sizes: tuple[int, ...] = ()
+    """Width of every hidden layer, the lowest first."""
+    activation: str = "relu"
+    """Of the hidden layers: a name of ``ACTIVATIONS``."""
+    dropout: float = 0.0
+    """Share dropped of the summary and of every hidden layer."""
+
+
+BARE = HeadShape()
+
+
+def forecast_head(width: int, sizes: Sizes, shape: HeadShape = BARE) -> DirectHead | CovariateHead | DeepHead:
+    """Return the head that fits: with covariates of the future or without, with hidden layers or without."""
+    if shape.hidden_sizes or shape.dropout:
+        return DeepHead(width, sizes, shape)
     return CovariateHead(width, sizes) if sizes.future else DirectHead(width, sizes)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from timeseries.deeplearning.window import Window
+from timeseries.deeplearning.window import Encoding, Window
 from timeseries.errors import UnsupportedError
 
 
@@ -29,6 +29,12 @@ class ForecastNetwork(nn.Module, ABC):
         raise UnsupportedError(
             f"{type(self).__name__} cannot be trained on every position of its window: its forecast "
             "needs the whole window. Set every_position=False, or use a recurrent network."
+        )
+
+    def encode(self, window: Window) -> Encoding:
+        """Return the states that the network walks through while it reads the window."""
+        raise UnsupportedError(
+            f"{type(self).__name__} has no states to return: encode() is for recurrent networks."
         )
 
     def start(self, window: Window) -> Any:
