@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from timeseries.backtesting import Backtest
     from timeseries.datasets import load_airpassengers, load_dataset
+    from timeseries.deeplearning.models.dlinear import DLinearModel
+    from timeseries.deeplearning.models.gru import GRUModel
     from timeseries.deeplearning.models.lstm import LSTMModel
     from timeseries.deeplearning.models.nlinear import NLinearModel
+    from timeseries.deeplearning.models.rnn import RNNModel
     from timeseries.deeplearning.models.transformer import TransformerModel
+    from timeseries.deeplearning.trainer import train_model
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
@@ -22,11 +26,14 @@ __version__ = "0.1.0.dev0"
 
 __all__ = [
     "Backtest",
+    "DLinearModel",
     "DataNormalizer",
     "Forecaster",
+    "GRUModel",
     "LSTMModel",
     "NLinearModel",
     "Panel",
+    "RNNModel",
     "TableLayout",
     "TransformerModel",
     "create_sequences",
@@ -36,15 +43,19 @@ __all__ = [
     "plot_error_by_step",
     "plot_forecast",
     "plot_losses",
+    "train_model",
 ]
 
 _HOMES = {
     "Backtest": "backtesting",
+    "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
     "Forecaster": "forecaster",
+    "GRUModel": "deeplearning.models.gru",
     "LSTMModel": "deeplearning.models.lstm",
     "NLinearModel": "deeplearning.models.nlinear",
     "Panel": "panel",
+    "RNNModel": "deeplearning.models.rnn",
     "TableLayout": "panel",
     "TransformerModel": "deeplearning.models.transformer",
     "create_sequences": "windows",
@@ -54,6 +65,7 @@ _HOMES = {
     "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
     "plot_losses": "plotting",
+    "train_model": "deeplearning.trainer",
 }
 
 

@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -31,7 +31,7 @@ from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
-from timeseries.errors import TrainingError, shown
+from timeseries.errors import DataError, TrainingError, require_whole, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
@@ -447,3 +447,68 @@ class _Learner:
         self.optimizer.step()
         if self.schedule is not None:
             self.schedule.step()
+
+
+def train_model(
+    model: nn.Module,
+    train_loader: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    epochs: int = 10,
+) -> list[float]:
+    """Train any network as the textbook loop does, and return the mean loss of each epoch.
+
+    The network stays in training mode, as that loop leaves it: call ``model.eval()`` before it predicts.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps inputs to predictions; it is trained in place.
+    train_loader : iterable of (inputs, targets)
+        The batches, on the device of the model, such as a ``DataLoader``; it is walked over once an epoch.
+    optimizer : torch.optim.Optimizer
+        Of the parameters of the model.
+    criterion : callable
+        Makes a mean loss, (), of predictions and targets.
+    epochs : int
+        How often to walk over the batches.
+
+    Returns
+    -------
+    list of float
+        One loss per epoch, in which every row of every batch counts the same.
+
+    Raises
+    ------
+    DataError
+        When the loader gives no batch.
+    TrainingError
+        When the loss of an epoch is not finite.
+
+    Examples
+    --------
+    >>> rows = [(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))]
+    >>> line = nn.Linear(1, 1)
+    >>> steepest = torch.optim.SGD(line.parameters(), lr=0.1)
+    >>> losses = train_model(line, rows, steepest, nn.MSELoss(), epochs=3)
+    >>> len(losses), losses[2] < losses[0]
+    (3, True)
+    """
+    require_whole(epochs=(epochs, 1))
+    losses = []
+    for epoch in range(epochs):
+        model.train()
+        total, count = torch.zeros(()), 0
+        for inputs, targets in train_loader:
+            optimizer.zero_grad()
+            loss = criterion(model(inputs), targets)  # ()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total = total.to(loss.device) + loss.detach() * len(targets)  # ()
+            count += len(targets)
+        if not count:
+            raise DataError("train_model needs batches (inputs, targets), but train_loader gives none.")
+        losses.append(float(total) / count)
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(f"The loss of epoch {epoch} is {losses[-1]}: lower the learning rate.")
+    return losses
