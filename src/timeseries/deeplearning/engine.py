@@ -1,7 +1,8 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
 import copy
-from typing import NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
+States = npt.NDArray[np.float32]
 ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 SMALLER = "take a shorter context, a smaller network or a larger machine."
@@ -166,6 +168,52 @@ def fit_network(
                 None if validation is None else Batches(gather, validation, FORECAST_BATCH),
             )
     return Trained(network.eval(), *training)
+
+
+class Encoded(NamedTuple):
+    """What a recurrent network has made of M windows, as numpy arrays."""
+
+    output: States
+    """The state of the top layer after every step of every window, (M, T, W)."""
+    hidden: States | tuple[States, ...]
+    """The state of every layer after the last step, (layers, M, W); directions count as layers. Where layers
+    differ in width, one part per layer."""
+    cell: States | tuple[States, ...] | None
+    """Of an LSTM, in the shape of ``hidden``."""
+
+
+def encode(network: ForecastNetwork, gather: ResidentGather, series: Ints, origins: Ints) -> Encoded:
+    """Return the states that a network walks through while it reads the windows of some origins.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        A fitted recurrent network.
+    gather : ResidentGather
+        Where the windows come from.
+    series, origins : arrays of shape (M,)
+        Series and global row of each origin.
+
+    Raises
+    ------
+    UnsupportedError
+        When the network has no such states.
+    """
+    parts = []
+    job = f"Reading {min(len(origins), FORECAST_BATCH)} windows at once"
+    with torch.inference_mode(), as_written(gather.device.type), told_of_memory(job, ADVICE):
+        for first in range(0, len(origins), FORECAST_BATCH):
+            part = slice(first, first + FORECAST_BATCH)
+            parts.append(network.encode(gather.window(series[part], origins[part])))
+        output, hidden, cell = zip(*parts, strict=True)
+        return Encoded(_joined(output, 0), _joined(hidden, -2), _joined(cell, -2))
+
+
+def _joined(parts: Sequence[Any], batch_axis: int) -> Any:
+    """Join the states that batches gave, each a tensor, None, or a tuple with one part per layer."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(layer, batch_axis) for layer in zip(*parts, strict=True))
+    return None if parts[0] is None else torch.cat(list(parts), batch_axis).cpu().numpy()
 
 
 def forecast(

@@ -22,7 +22,7 @@ from timeseries.deeplearning.checkpoint import (
     sole_writer,
     wanted_checkpoints,
 )
-from timeseries.deeplearning.engine import Floats, fit_network, forecast, sizes_for
+from timeseries.deeplearning.engine import Encoded, Floats, encode, fit_network, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.inventory import check_inventory, check_numbers
@@ -235,6 +235,30 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         rows, quantiles = self._quantiles(X)  # (M, H, D, P)
         first = quantiles[:, 0]  # (M, D, P)
         return self._shaped(rows, first[:, 0] if self.one_target_ else first)
+
+    def encode(self, X: npt.ArrayLike) -> Encoded:
+        """Return the states of a recurrent network after it has read X.
+
+        Parameters
+        ----------
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
+            Rows in the order of time.
+
+        Returns
+        -------
+        Encoded
+            ``output``, ``hidden`` and ``cell`` for the windows of all n rows, or for the last window of each
+            of S sequences. Where a window begins before its sequence does, its first states are 0.
+
+        Raises
+        ------
+        UnsupportedError
+            When the network is not recurrent.
+        """
+        rows, gather, series, origins = self._windows_of(X)
+        if rows.form != "rows":
+            series, origins = np.arange(len(rows.lengths)), rows.offsets[1:] - 1  # (S,) each
+        return encode(self.network_, gather, series, origins)
 
     def evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
         """Score the predictions for X against y, in the units of y.

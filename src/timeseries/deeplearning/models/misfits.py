@@ -13,6 +13,8 @@ from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.errors import LeakageWarning, SettingError, UnusedStepsWarning, require_switch, shown
 from timeseries.leakage import leaks, told
 
+DEVICES = ("cpu", "cuda", "mps")  # those that may be absent; another name is no device at all
+
 
 def misfits(
     settings: TrainingSettings, rows: Rows, targets: Targets, *, validation_split: Any, verbose: Any
@@ -23,7 +25,7 @@ def misfits(
     """
     yield from _misfits_of_sizes(settings, rows, targets)
     yield from _misfits_of_windows(settings, rows, targets)
-    if settings.device in ("cpu", "cuda", "mps"):
+    if isinstance(settings.device, str) and settings.device in DEVICES:
         yield from _refusal(lambda: check_device(settings.device))
     yield from _refusal(lambda: require_switch(verbose=verbose))
     if not (isinstance(validation_split, (int, float)) and 0 <= validation_split < 1):
@@ -34,7 +36,10 @@ def _misfits_of_sizes(settings: TrainingSettings, rows: Rows, targets: Targets) 
     for name, part in (("input_size", rows.values), ("output_size", targets.values)):
         declared = getattr(settings, name)
         if isinstance(declared, Integral) and declared != part.shape[1]:
-            yield f"{name}={declared}, but the data has {part.shape[1]}: leave {name} out, the data tells it"
+            yield (
+                f"{name}={shown(declared)}, but the data has {part.shape[1]}: leave {name} out, the data "
+                "tells it"
+            )
 
 
 def _misfits_of_windows(settings: TrainingSettings, rows: Rows, targets: Targets) -> Iterator[str]:
