@@ -114,7 +114,7 @@ def test_a_linear_model_finds_the_rule_that_made_the_rows():
     """y[i] = 2 X[i] - X[i-3], on unseen rows too: the window ends at row i, inclusive."""
     X = np.random.default_rng(0).normal(size=(500, 1))
     y = 2 * X[:, 0] - np.roll(X[:, 0], 3)
-    model = NLinearModel(sequence_length=4, epochs=200, learning_rate=0.01).fit(X[3:400], y[3:400])
+    model = NLinearModel(**QUICK | {"sequence_length": 4, "epochs": 80}).fit(X[3:400], y[3:400])
     np.testing.assert_allclose(model.predict(X[400:])[10:], y[410:], atol=0.1)
 
 
