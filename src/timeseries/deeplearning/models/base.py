@@ -26,6 +26,7 @@ from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scal
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
+from timeseries.deeplearning.losses import loss_name, loss_named
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
 from timeseries.deeplearning.progress import progress_line
@@ -154,7 +155,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 gather,
                 train=_windows(0, train_rows, self.horizon),
                 validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
-                reporter=progress_line() if verbose else None,
+                callback=progress_line() if verbose else None,
                 keeper=keeper,
             )
         self.sizes_ = sizes_for(self, table)
@@ -255,13 +256,13 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         artifact.write(path, artifact.Artifact(manifest, arrays))
 
     def stored_settings(self) -> dict[str, Any]:
-        """Return every setting as a file can hold it."""
-        return self.settings()
+        """Return every setting as a file can hold it: a loss of the caller's own by its name."""
+        return self.settings() | {"loss": loss_name(self.loss)}
 
     @classmethod
     def restored_settings(cls, stored: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that ``stored_settings`` gave; ``networks`` holds the caller's own by name."""
-        return stored
+        return stored | {"loss": loss_named(stored.get("loss", cls.loss))}
 
     def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
         cls: Any = type(self)
