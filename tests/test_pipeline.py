@@ -7,7 +7,7 @@ import torch
 
 from timeseries.deeplearning.engine import FORECAST_BATCH, fit_scaling, forecast
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.losses import MSELoss
+from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import TrainingError
@@ -131,7 +131,7 @@ def test_a_bad_step_after_the_first_reading_is_named_by_its_number(monkeypatch):
             return w.past[:, :1, :, None] * 0
 
     with pytest.raises(TrainingError, match="step 15 of 19"):
-        Trainer(NLinearModel(), MSELoss()).evaluate(Zero(), Batches(gather, index, 1))
+        Trainer(NLinearModel(), make_loss("mse", None)).evaluate(Zero(), Batches(gather, index, 1))
 
 
 def test_the_point_column_is_the_median_wherever_it_stands_among_the_levels():
@@ -179,9 +179,9 @@ def spied_fit(monkeypatch, frame, **options):
     calls = []
     real = fitting.fit_network
 
-    def spy(model, gather, train, validation, reporter, keeper):
+    def spy(model, gather, train, validation, callback, keeper):
         calls.append((model, gather, train, validation))
-        return real(model, gather, train, validation, reporter, keeper=keeper)
+        return real(model, gather, train, validation, callback, keeper=keeper)
 
     monkeypatch.setattr(fitting, "fit_network", spy)
     f = make(max_steps=None, epochs=3, learning_rate=1e-4).fit(frame, **options)

@@ -159,7 +159,7 @@ class Forecaster:
                     panel,
                     val_size,
                     keep_validation=keep_validation,
-                    reporter=progress_line() if verbose else None,
+                    callback=progress_line() if verbose else None,
                     answers=self.answers,
                     checkpoints=checkpoints,
                 )
@@ -328,13 +328,13 @@ class Forecaster:
 
         def fit(past: Panel) -> FittedForecaster:
             model = self._model_for(past)
-            reporter = progress_line() if verbose else None
+            callback = progress_line() if verbose else None
             return fit_model(
                 model,
                 past,
                 val_size,
                 keep_validation=keep_validation,
-                reporter=reporter,
+                callback=callback,
                 answers=self.answers,
             )
 

@@ -33,6 +33,7 @@ class Rule(NamedTuple):
     choices: tuple[Any, ...]
     optional: bool
     several: bool = False
+    callables: bool = False
     constant: bool = False
 
     def problem(self, name: str, value: object) -> str | None:
@@ -43,6 +44,8 @@ class Rule(NamedTuple):
         if self.several and isinstance(value, (tuple, list)) and value:
             each = self._replace(several=False)
             return next(filter(None, (each.problem(f"every {name}", part) for part in value)), None)
+        if self.callables and callable(value):
+            return None
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
             return f"{name} must be {EXPECTED[self.kind]}, got {shown(value)}"
@@ -74,12 +77,15 @@ def setting(
     high: float | None = None,
     choices: tuple[str, ...] = (),
     several: bool = False,
+    callables: bool = False,
 ) -> Any:
     """Declare one setting: default, sentence, and what it may be.
 
-    None is allowed if that is the default; with ``several``, a sequence of such values is allowed too.
+    None is allowed if that is the default; with ``several``, a sequence of such values is allowed too, with
+    ``callables`` any function.
     """
-    rule = Rule(help, kind, low, high, choices, optional=default is None, several=several)
+    optional = default is None
+    rule = Rule(help, kind, low, high, choices, optional=optional, several=several, callables=callables)
     return field(default=default, metadata={"rule": rule})
 
 

@@ -10,8 +10,8 @@ import torch
 
 from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord, Reporter
-from timeseries.deeplearning.losses import make_loss
+from timeseries.deeplearning.history import Callback, EpochRecord
+from timeseries.deeplearning.losses import Pointwise, make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
@@ -44,7 +44,7 @@ class Model(LoopSettings, Protocol):
     sequence_length: int
     horizon: int
     batch_size: int
-    loss: str
+    loss: str | Pointwise
     quantiles: tuple[float, ...] | None
     instance_norm: bool
     linear_skip: bool
@@ -145,7 +145,7 @@ def fit_network(
     gather: ResidentGather,
     train: WindowIndex,
     validation: WindowIndex | None = None,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     start: ForecastNetwork | None = None,
     keeper: RunKeeper | None = None,
 ) -> Trained:
@@ -160,12 +160,15 @@ def fit_network(
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
         stride = network.position_stride if model.every_position else None
+        step_size = model.batch_size * model.accumulate_batches
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
         with told_of_memory(job, f"Lower batch_size (now {model.batch_size}), or {SMALLER}"):
-            training = Trainer(model, loss, reporter, keeper).fit(
+            training = Trainer(model, loss, callback, keeper).fit(
                 network,
-                Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
-                None if validation is None else Batches(gather, validation, FORECAST_BATCH),
+                Batches(gather, train, step_size, model.seed, stride, loss.relative),
+                None
+                if validation is None
+                else Batches(gather, validation, FORECAST_BATCH, levels=loss.relative),
             )
     return Trained(network.eval(), *training)
 

@@ -6,20 +6,20 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from timeseries.deeplearning.history import EpochRecord, Reporter
+from timeseries.deeplearning.history import Callback, EpochRecord
 from timeseries.deeplearning.plan import Plan
 
 REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
 LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be drawn
 
 
-def progress_line() -> Reporter:
-    """Return a reporter that draws one line, or one that writes two where there is no terminal to draw on."""
+def progress_line() -> Callback:
+    """Return a callback that draws one line, or one that writes two where there is no terminal to draw on."""
     console = Console(stderr=True, highlight=False)
     return ProgressLine(console) if console.is_terminal else ProgressNotes(console)
 
 
-class _Progress(Reporter):
+class _Progress(Callback):
     """Counts epochs and steps, and words how far they are."""
 
     def __init__(self, console: Console) -> None:

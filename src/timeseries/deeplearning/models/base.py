@@ -27,6 +27,7 @@ from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scal
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
+from timeseries.deeplearning.losses import loss_name, loss_named
 from timeseries.deeplearning.models.misfits import misfits, warn_of_data
 from timeseries.deeplearning.models.rows import (
     Rows,
@@ -174,7 +175,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 self._gather(table, scaling.values),
                 train=train.windows(rows, self.horizon),
                 validation=watching if len(watching) else None,
-                reporter=progress_line() if verbose else None,
+                callback=progress_line() if verbose else None,
                 keeper=keeper,
             )
         self.sizes_ = sizes_for(self, table)
@@ -314,13 +315,13 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         artifact.write(path, artifact.Artifact(manifest, arrays))
 
     def stored_settings(self) -> dict[str, Any]:
-        """Return every setting as a file can hold it."""
-        return self.settings()
+        """Return every setting as a file can hold it: a loss of the caller's own by its name."""
+        return self.settings() | {"loss": loss_name(self.loss)}
 
     @classmethod
     def restored_settings(cls, stored: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that ``stored_settings`` gave; ``networks`` holds the caller's own by name."""
-        return stored
+        return stored | {"loss": loss_named(stored.get("loss", cls.loss))}
 
     def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
         cls: Any = type(self)
