@@ -66,6 +66,10 @@ NETWORKS = {
     "lstm of two widths": recurrent("lstm", hidden_sizes=(6, 4)),
     "gru from both ends": recurrent("gru", bidirectional=True),
     "lstm of two widths from both ends": recurrent("lstm", hidden_sizes=(6, 4), bidirectional=True),
+    "lstm of relu": recurrent("lstm", activation="relu"),
+    "gru of sigmoid": recurrent("gru", activation="sigmoid"),
+    "rnn of relu": recurrent("rnn", activation="relu"),
+    "gru of leaky relu from both ends": recurrent("gru", activation="leaky_relu", bidirectional=True),
     "lstm over patches": recurrent("lstm", patch_length=4),
     "gru over uneven patches": recurrent("gru", patch_length=5),
     "transformer": transformer,
@@ -83,6 +87,9 @@ STREAMING = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm of relu",
+    "gru of sigmoid",
+    "rnn of relu",
     "lstm, instance norm",
     "lstm, linear skip",
     "gru, last value",
@@ -93,6 +100,9 @@ EVERY_POSITION = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm of relu",
+    "gru of sigmoid",
+    "rnn of relu",
     "lstm over patches",
     "gru over uneven patches",
     "gru, last value",
@@ -193,7 +203,17 @@ def test_padding_on_the_left_equals_the_shorter_window(build, sizes):
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm", "gru", "rnn", "lstm of two widths", "lstm of two widths from both ends"]
+    "name",
+    [
+        "lstm",
+        "gru",
+        "rnn",
+        "lstm of two widths",
+        "lstm of two widths from both ends",
+        "lstm of relu",
+        "gru of sigmoid",
+        "gru of leaky relu from both ends",
+    ],
 )
 @pytest.mark.parametrize("sizes", [DATA["point"], DATA["two targets, future covariate"]])
 def test_a_masked_step_leaves_the_state_of_a_recurrent_network_untouched(name, sizes):

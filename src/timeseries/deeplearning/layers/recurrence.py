@@ -1,15 +1,14 @@
 """A stack of recurrent layers that reads the steps that are present and skips the others."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-Tensors = tuple[Tensor, ...]  # hidden state, and of an LSTM the cell state, each (layers, B, W)
-State = tuple[Tensors, ...]  # one entry per block
+from timeseries.deeplearning.layers.cells import Tensors, recurrent_layers
+
+State = tuple[Tensors, ...]  # one entry per block, its parts (layers, B, W) each
 
 
 class Recurrence(nn.Module):
@@ -20,7 +19,7 @@ class Recurrence(nn.Module):
     Parameters
     ----------
     cell : str
-        "rnn" (Elman 1990, tanh), "lstm" (Hochreiter & Schmidhuber 1997) or "gru" (Cho et al. 2014).
+        "rnn" (Elman 1990), "lstm" (Hochreiter & Schmidhuber 1997) or "gru" (Cho et al. 2014).
     width : int
         Features of one step.
     hidden_sizes : tuple of int
@@ -29,22 +28,30 @@ class Recurrence(nn.Module):
         Share of outputs dropped between layers.
     bidirectional : bool
         Read the window from both ends; the summary then knows the whole window from either side.
+    activation : str
+        Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
     """
 
     def __init__(
-        self, cell: str, width: int, hidden_sizes: tuple[int, ...], *, dropout: float, bidirectional: bool
+        self,
+        cell: str,
+        width: int,
+        hidden_sizes: tuple[int, ...],
+        *,
+        dropout: float,
+        bidirectional: bool,
+        activation: str = "tanh",
     ) -> None:
         super().__init__()
-        make, directions = CELLS[cell], 1 + bidirectional
+        directions = 1 + bidirectional
         equal = len(set(hidden_sizes)) == 1
         self.blocks = nn.ModuleList()
         for size, layers in (
             [(hidden_sizes[0], len(hidden_sizes))] if equal else [(h, 1) for h in hidden_sizes]
         ):
             inner = dropout if layers > 1 else 0.0  # it sits between layers: one layer has none
-            self.blocks.append(
-                make(width, size, layers, dropout=inner, bidirectional=bidirectional, batch_first=True)
-            )
+            options = {"dropout": inner, "bidirectional": bidirectional}
+            self.blocks.append(recurrent_layers(cell, activation, width, size, layers, **options))
             width = size * directions
         self.dropout = nn.Dropout(dropout)
         self.width, self.bidirectional = width, bidirectional

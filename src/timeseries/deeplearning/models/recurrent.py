@@ -10,6 +10,7 @@ from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
 
 MOST_LAYERS = 64
+CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 
 @settings_class
@@ -30,6 +31,12 @@ class RecurrentRegressor(WindowRegressor):
         2, "Recurrent layers, one on top of the other.", Integral, low=1, high=MOST_LAYERS
     )
     dropout: float = setting(0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99)
+    activation: str = setting(
+        "tanh",
+        "Of the cells' candidate and output; tanh runs on the fast kernels, as does relu of rnn.",
+        str,
+        choices=CELL_ACTIVATIONS,
+    )
     bidirectional: bool = setting(False, "Read the past window from both ends.", bool)
     patch_length: int = setting(
         1, "Steps that the recurrence reads at once: a window of T takes T / patch_length.", Integral, low=1
@@ -54,4 +61,5 @@ class RecurrentRegressor(WindowRegressor):
             dropout=self.dropout,
             bidirectional=self.bidirectional,
             patch_length=self.patch_length,
+            activation=self.activation,
         )

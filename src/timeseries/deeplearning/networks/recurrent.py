@@ -5,7 +5,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from timeseries.deeplearning.layers.heads import forecast_head
+from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head
 from timeseries.deeplearning.layers.inputs import WindowInputs
 from timeseries.deeplearning.layers.patches import into_patches, patch_ends
 from timeseries.deeplearning.layers.recurrence import Recurrence, State, steps_since_present
@@ -41,6 +41,10 @@ class RecurrentNetwork(ForecastNetwork):
         Read the past window from both ends.
     patch_length : int
         Steps that the recurrence reads at once (L).
+    activation : str
+        Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    head : HeadShape
+        What stands before the last linear layer.
     """
 
     def __init__(
@@ -52,6 +56,8 @@ class RecurrentNetwork(ForecastNetwork):
         dropout: float = 0.0,
         bidirectional: bool = False,
         patch_length: int = 1,
+        activation: str = "tanh",
+        head: HeadShape = BARE,
     ) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)
@@ -61,9 +67,10 @@ class RecurrentNetwork(ForecastNetwork):
             hidden_sizes,
             dropout=dropout,
             bidirectional=bidirectional,
+            activation=activation,
         )
         self.masked, self.position_stride, self.cell = sizes.masked, patch_length, cell
-        self.head = forecast_head(self.recurrence.width + sizes.masked, sizes)
+        self.head = forecast_head(self.recurrence.width + sizes.masked, sizes, head)
 
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""

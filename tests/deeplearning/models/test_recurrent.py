@@ -1,0 +1,62 @@
+"""What the settings of recurrent models make of their networks."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from timeseries.deeplearning.layers.cells import SteppedLayers
+from timeseries.deeplearning.models.gru import GRUModel
+from timeseries.deeplearning.models.lstm import LSTMModel
+from timeseries.deeplearning.models.rnn import RNNModel
+from timeseries.deeplearning.window import Sizes, Window
+from timeseries.errors import SettingError
+
+SIZES = Sizes(context=9, horizon=2, past=3, autoregressive=False)
+
+
+def build(model):
+    torch.manual_seed(0)
+    return model.build_network(SIZES).eval()
+
+
+def test_the_activation_reaches_the_cells():
+    kinds = {
+        (made, activation): type(build(made(activation=activation)).recurrence.blocks[0])
+        for made in (RNNModel, LSTMModel, GRUModel)
+        for activation in ("tanh", "relu")
+    }
+    assert kinds == {
+        (RNNModel, "tanh"): nn.RNN,
+        (RNNModel, "relu"): nn.RNN,
+        (LSTMModel, "tanh"): nn.LSTM,
+        (LSTMModel, "relu"): SteppedLayers,
+        (GRUModel, "tanh"): nn.GRU,
+        (GRUModel, "relu"): SteppedLayers,
+    }
+
+
+@pytest.mark.parametrize("activation", ["relu", "leaky_relu", "sigmoid"])
+def test_an_activation_survives_the_file(activation, tmp_path):
+    X = np.sin(np.arange(40.0))[:, None]
+    model = LSTMModel(hidden_size=4, sequence_length=5, epochs=1, activation=activation).fit(X, X[:, 0])
+    model.save(tmp_path / "model")
+    loaded = LSTMModel.load(tmp_path / "model")
+    assert loaded.activation == activation
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_an_activation_that_is_none_is_named_with_a_hint():
+    with pytest.raises(SettingError, match="Did you mean 'relu'"):
+        LSTMModel(activation="relo").check_settings()
+
+
+@torch.no_grad()
+def test_three_widths_are_three_layers_of_pytorch():
+    network = build(LSTMModel(hidden_size=[100, 50, 25], num_layers=7, dropout=0.0))
+    states = x = torch.randn(4, 9, 3, generator=torch.Generator().manual_seed(1))
+    torch.manual_seed(0)
+    for before, after in ((3, 100), (100, 50), (50, 25)):
+        states = nn.LSTM(before, after, batch_first=True)(states)[0]
+    forecast = states[:, -1] @ network.head.project.weight.T + network.head.project.bias
+    torch.testing.assert_close(network(Window(x)), forecast.view(4, 2, 1, 1))
