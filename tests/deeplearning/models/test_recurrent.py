@@ -60,3 +60,34 @@ def test_three_widths_are_three_layers_of_pytorch():
         states = nn.LSTM(before, after, batch_first=True)(states)[0]
     forecast = states[:, -1] @ network.head.project.weight.T + network.head.project.bias
     torch.testing.assert_close(network(Window(x)), forecast.view(4, 2, 1, 1))
+
+
+def test_the_head_settings_reach_the_head():
+    head = build(GRUModel(head_sizes=[8, 4], head_activation="gelu", head_dropout=0.25)).head
+    kinds = [type(layer) for layer in head.hidden]
+    assert kinds == [nn.Dropout, nn.Linear, nn.GELU, nn.Dropout, nn.Linear, nn.GELU, nn.Dropout]
+    assert [layer.p for layer in head.hidden if isinstance(layer, nn.Dropout)] == [0.25] * 3
+    assert [layer.out_features for layer in head.hidden if isinstance(layer, nn.Linear)] == [8, 4]
+    one = build(GRUModel(head_sizes=8)).head.hidden
+    assert [layer.out_features for layer in one if isinstance(layer, nn.Linear)] == [8]
+
+
+@pytest.mark.parametrize("made", [RNNModel, LSTMModel, GRUModel])
+def test_without_head_settings_the_weights_keep_the_names_of_released_files(made):
+    names = list(build(made(num_layers=1)).state_dict())
+    block = [f"recurrence.blocks.0.{part}_l0" for part in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")]
+    assert names == [*block, "head.project.weight", "head.project.bias"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"head_sizes": 0}, "head_sizes must be between 1 and 16384, got 0"),
+        ({"head_sizes": (8, 2.5)}, "every head_sizes must be a whole number, got 2.5"),
+        ({"head_dropout": 1.5}, "head_dropout must be between 0 and 0.99, got 1.5"),
+        ({"head_activation": "rellu"}, "Did you mean 'relu'"),
+    ],
+)
+def test_a_head_that_makes_no_sense_is_named(settings, message):
+    with pytest.raises(SettingError, match=message):
+        GRUModel(**settings).check_settings()

@@ -8,6 +8,7 @@ import torch
 
 from timeseries.deeplearning.layers import instance_norm
 from timeseries.deeplearning.layers.attention import causal_mask
+from timeseries.deeplearning.layers.heads import HeadShape
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
@@ -70,6 +71,9 @@ NETWORKS = {
     "gru of sigmoid": recurrent("gru", activation="sigmoid"),
     "rnn of relu": recurrent("rnn", activation="relu"),
     "gru of leaky relu from both ends": recurrent("gru", activation="leaky_relu", bidirectional=True),
+    "lstm with a deep head": recurrent(
+        "lstm", head=HeadShape(hidden_sizes=(8,), activation="gelu", dropout=0.1)
+    ),
     "lstm over patches": recurrent("lstm", patch_length=4),
     "gru over uneven patches": recurrent("gru", patch_length=5),
     "transformer": transformer,
@@ -87,6 +91,7 @@ STREAMING = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm with a deep head",
     "lstm of relu",
     "gru of sigmoid",
     "rnn of relu",
@@ -100,6 +105,7 @@ EVERY_POSITION = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm with a deep head",
     "lstm of relu",
     "gru of sigmoid",
     "rnn of relu",

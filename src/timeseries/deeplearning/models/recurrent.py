@@ -5,6 +5,7 @@ from numbers import Integral, Real
 from typing import ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
@@ -14,7 +15,7 @@ CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 
 @settings_class
-class RecurrentRegressor(WindowRegressor):
+class RecurrentRegressor(HeadSettings, WindowRegressor):
     """Predict with a stack of recurrent layers; ``name`` says which cell."""
 
     name: ClassVar[str]
@@ -62,4 +63,5 @@ class RecurrentRegressor(WindowRegressor):
             bidirectional=self.bidirectional,
             patch_length=self.patch_length,
             activation=self.activation,
+            head=self.head_shape(),
         )
