@@ -6,9 +6,12 @@ import torch
 from torch import nn
 
 from timeseries.deeplearning.layers.cells import SteppedLayers
+from timeseries.deeplearning.models.bigru import BiGRUModel
+from timeseries.deeplearning.models.bilstm import BiLSTMModel
 from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.rnn import RNNModel
+from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import SettingError
 
@@ -91,3 +94,33 @@ def test_without_head_settings_the_weights_keep_the_names_of_released_files(made
 def test_a_head_that_makes_no_sense_is_named(settings, message):
     with pytest.raises(SettingError, match=message):
         GRUModel(**settings).check_settings()
+
+
+@pytest.mark.parametrize(("both", "one"), [(BiLSTMModel, LSTMModel), (BiGRUModel, GRUModel)])
+@torch.no_grad()
+def test_a_bidirectional_model_is_the_setting_of_the_other_by_another_name(both, one):
+    window = Window(torch.randn(4, 9, 3))
+    expected = build(one(bidirectional=True))(window)
+    assert torch.equal(build(both())(window), expected)
+    assert set(one().settings()) - set(both().settings()) == {"bidirectional"}
+    assert set(both().get_params()) == set(both().settings())
+    with pytest.raises(SettingError, match="setting 'bidirectional'"):
+        both(bidirectional=False)
+    with pytest.raises(SettingError, match="one direction: set every_position=False"):
+        both(every_position=True).check_settings()
+
+
+def test_the_keras_recipe_is_the_network_of_the_textbooks():
+    """LSTM(50, relu, sequences), Dropout(.2), LSTM(50, relu), Dropout(.2), Dense(1)."""
+    recipe = RECIPES["lstm_keras"]
+    model = LSTMModel(**recipe.settings)
+    network = build(model)
+    (layers,) = network.recurrence.blocks
+    assert (layers.mode, layers.hidden_size, layers.num_layers, layers.dropout) == ("LSTM", 50, 2, 0.2)
+    assert isinstance(layers.activation, nn.ReLU)
+    (dropout,) = network.head.hidden
+    assert (type(dropout), dropout.p) == (nn.Dropout, 0.2)
+    assert network.head.head.project.in_features == 50
+    trained = (model.optimizer, model.learning_rate, model.loss, model.batch_size, model.epochs)
+    assert trained == ("adam", 1e-3, "mse", 32, 50)
+    assert (model.schedule, model.max_steps, model.weight_decay) == ("constant", None, 0.0)

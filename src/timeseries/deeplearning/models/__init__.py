@@ -4,6 +4,8 @@
 """
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.bigru import BiGRUModel
+from timeseries.deeplearning.models.bilstm import BiLSTMModel
 from timeseries.deeplearning.models.custom import CustomModel
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.gru import GRUModel
@@ -16,6 +18,8 @@ from timeseries.errors import unknown_name
 __all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
+    "bigru": BiGRUModel,
+    "bilstm": BiLSTMModel,
     "dlinear": DLinearModel,
     "gru": GRUModel,
     "lstm": LSTMModel,

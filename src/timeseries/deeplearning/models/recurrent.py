@@ -16,9 +16,10 @@ CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 @settings_class
 class RecurrentRegressor(HeadSettings, WindowRegressor):
-    """Predict with a stack of recurrent layers; ``name`` says which cell."""
+    """Predict with a stack of recurrent layers."""
 
-    name: ClassVar[str]
+    cell: ClassVar[str]
+    """Which recurrent layer: "rnn", "lstm" or "gru"."""
 
     hidden_size: int | tuple[int, ...] = setting(
         64,
@@ -50,14 +51,15 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
         if isinstance(self.hidden_size, (tuple, list)) and len(self.hidden_size) > MOST_LAYERS:
             yield f"hidden_size must name at most {MOST_LAYERS} layers, got {len(self.hidden_size)}"
         if not found and self.bidirectional and self.every_position:
-            yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
+            fix = "bidirectional" if "bidirectional" in self.settings() else "every_position"
+            yield f"every_position=True needs a network that reads in one direction: set {fix}=False"
 
     def build_network(self, sizes: Sizes) -> RecurrentNetwork:
         """Return this model's network with fresh weights."""
         widths = self.hidden_size
         return RecurrentNetwork(
             sizes,
-            cell=self.name,
+            cell=self.cell,
             hidden_sizes=tuple(widths) if isinstance(widths, (tuple, list)) else (widths,) * self.num_layers,
             dropout=self.dropout,
             bidirectional=self.bidirectional,
