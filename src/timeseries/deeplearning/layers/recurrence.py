@@ -4,7 +4,7 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from timeseries.deeplearning.layers.cells import Tensors, recurrent_layers
 
@@ -72,21 +72,31 @@ class Recurrence(nn.Module):
         """
         if present is None:
             return cast("Tensor", self._run(x)[0])  # (B, T, W)
+        if self.bidirectional:  # which must not begin in the absent steps at the end
+            return self.encode(x, present)[0]
         states = cast("Tensor", self._run(present_first(x, present))[0])  # (B, T, W)
+        return _state_number(states, present.cumsum(dim=1))
+
+    def encode(self, x: Tensor, present: Tensor | None) -> tuple[Tensor, State]:
+        """Return the top hidden state after every step (B, T, W), and the state after the last present one.
+
+        Read from the right, the state "after" a step is the one of the next present step.
+        """
+        if present is None:
+            return cast("tuple[Tensor, State]", self._run(x))
+        packed, state = self._run_present(x, present)
+        states, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])  # (B, T, W)
         seen = present.cumsum(dim=1)  # (B, T) present steps so far
-        source = (seen - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
-        return states.gather(1, source) * (seen > 0).unsqueeze(-1)  # (B, T, W)
+        if not self.bidirectional:
+            return _state_number(states, seen), state
+        forth, back = states.chunk(2, dim=-1)  # (B, T, W/2) each
+        following = seen + ~present  # (B, T) the number of this step if it is present, else of the next
+        following = following * (following <= seen[:, -1:])  # (B, T) 0 where none follows
+        return torch.cat([_state_number(forth, seen), _state_number(back, following)], dim=-1), state
 
     def start(self, x: Tensor, present: Tensor | None) -> State:
         """Return the state after the last present step of each row of x (B, T, F)."""
-        if present is None:
-            return self._run(x)[1]
-        counts = present.sum(dim=1)  # (B,)
-        packed = pack_padded_sequence(
-            present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
-        return tuple(tuple(part * started for part in block) for block in self._run(packed)[1])
+        return self._run(x)[1] if present is None else self._run_present(x, present)[1]
 
     def step(self, x: Tensor, present: Tensor | None, state: State) -> State:
         """Return the state after one more step x (B, 1, F); where it is absent, the state as it was."""
@@ -97,6 +107,18 @@ class Recurrence(nn.Module):
         return tuple(
             tuple(torch.where(seen, new, old) for new, old in zip(*pair, strict=True))
             for pair in zip(after, state, strict=True)
+        )
+
+    def _run_present(self, x: Tensor, present: Tensor) -> tuple[PackedSequence, State]:
+        """Run all blocks over the present steps of x (B, T, F) alone."""
+        counts = present.sum(dim=1)  # (B,)
+        packed = pack_padded_sequence(
+            present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, state = self._run(packed)
+        started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
+        return cast("PackedSequence", outputs), tuple(
+            tuple(part * started for part in block) for block in state
         )
 
     def _run(
@@ -117,6 +139,12 @@ class Recurrence(nn.Module):
 def _unwrapped(state: Tensors) -> Any:
     """Return a block's state as its cell takes it: a pair for an LSTM, else one tensor."""
     return state if len(state) > 1 else state[0]
+
+
+def _state_number(states: Tensor, number: Tensor) -> Tensor:
+    """Give each step the state of that number (B, T), counted from 1; 0 stands for the zero state."""
+    source = (number - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
+    return states.gather(1, source) * (number > 0).unsqueeze(-1)  # (B, T, W)
 
 
 def steps_since_present(present: Tensor | None, x: Tensor) -> Tensor:

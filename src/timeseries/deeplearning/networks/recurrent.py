@@ -1,6 +1,6 @@
 """Recurrent networks (RNN, LSTM, GRU): all steps to forecast are decoded from the newest state."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -10,7 +10,7 @@ from timeseries.deeplearning.layers.inputs import WindowInputs
 from timeseries.deeplearning.layers.patches import into_patches, patch_ends
 from timeseries.deeplearning.layers.recurrence import Recurrence, State, steps_since_present
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.window import Sizes, Window
+from timeseries.deeplearning.window import Encoding, Sizes, Window
 from timeseries.errors import UnsupportedError
 
 
@@ -94,6 +94,11 @@ class RecurrentNetwork(ForecastNetwork):
         flat = self._decode(states.flatten(0, 1), stale.flatten(), window._replace(static=repeated))
         return flat.reshape(*states.shape[:2], *flat.shape[1:])  # (B, T/L, H, D, P)
 
+    def encode(self, window: Window) -> Encoding:
+        """Return the states of all layers, as PyTorch's own layers return them; T counts patches."""
+        x, present = self.inputs(window)  # (B, T, F), (B, T)
+        return as_encoding(*self.recurrence.encode(*into_patches(x, present, self.position_stride)))
+
     def start(self, window: Window) -> RecurrentState:
         """Read a history and return the state after it."""
         if self.recurrence.bidirectional or self.position_stride > 1:
@@ -114,3 +119,9 @@ class RecurrentNetwork(ForecastNetwork):
         if self.masked:
             summary = torch.cat([summary, stale.log1p().unsqueeze(-1)], dim=-1)  # (B, W+1)
         return self.head(summary, window)  # type: ignore[no-any-return]  # (B, H, D, P)
+
+
+def as_encoding(output: Tensor, state: State) -> Encoding:
+    """Return states by their names: one tensor for layers of equal width, else one per layer."""
+    parts: Any = [part[0] if len(state) == 1 else part for part in zip(*state, strict=True)]
+    return Encoding(output, *parts)
