@@ -69,6 +69,9 @@ RECIPES: dict[str, Recipe] = {
         "bilstm", _PATCHES, "an LSTM that reads its window from both ends (not part of the search)"
     ),
     "bigru": Recipe("bigru", _PATCHES, "the same with gated recurrent units (not part of the search)"),
+    "attention_lstm": Recipe(
+        "attention_lstm", _PATCHES, "an LSTM that looks back at all its states (not part of the search)"
+    ),
     "lstm_keras": Recipe(
         "lstm",
         {

@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import NotFittedError
 from torch import nn
 
 from timeseries.deeplearning.layers.cells import SteppedLayers
+from timeseries.deeplearning.layers.state_attention import GeneralScore
+from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
 from timeseries.deeplearning.models.bigru import BiGRUModel
 from timeseries.deeplearning.models.bilstm import BiLSTMModel
 from timeseries.deeplearning.models.gru import GRUModel
@@ -13,7 +16,7 @@ from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.window import Sizes, Window
-from timeseries.errors import SettingError
+from timeseries.errors import DataError, SettingError
 
 SIZES = Sizes(context=9, horizon=2, past=3, autoregressive=False)
 
@@ -124,3 +127,44 @@ def test_the_keras_recipe_is_the_network_of_the_textbooks():
     trained = (model.optimizer, model.learning_rate, model.loss, model.batch_size, model.epochs)
     assert trained == ("adam", 1e-3, "mse", 32, 50)
     assert (model.schedule, model.max_steps, model.weight_decay) == ("constant", None, 0.0)
+
+
+def test_the_settings_reach_the_attention_network():
+    network = build(
+        AttentionLSTMModel(
+            hidden_size=(6, 4), attention_score="general", bidirectional=True, patch_length=2, head_sizes=7
+        )
+    )
+    assert type(network.score) is GeneralScore
+    assert [block.hidden_size for block in network.recurrence.blocks] == [6, 4]
+    assert (network.recurrence.bidirectional, network.patch_length) == (True, 2)
+    assert network.head.hidden[1].in_features == 2 * 2 * 4
+    with pytest.raises(SettingError, match="Did you mean 'general'"):
+        AttentionLSTMModel(attention_score="generall").check_settings()
+
+
+def test_the_attention_of_every_row_is_that_of_its_window(monkeypatch):
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    model = AttentionLSTMModel(sequence_length=5, hidden_size=4, epochs=1).fit(X, X[:, 0])
+    weights = model.attention(X)
+    assert weights.shape == (30, 5)
+    assert weights.dtype == np.float64
+    np.testing.assert_allclose(weights.sum(axis=1), 1, rtol=1e-6)
+    for row in range(5):  # before the first row there is nothing to look at
+        assert not weights[row, : 4 - row].any()
+        assert (weights[row, 4 - row :] > 0).all()
+    scaled = torch.from_numpy((X - X.mean(axis=0)) / X.std(axis=0)).float()
+    for row in (4, 17, 29):
+        expected = model.network_.attention(Window(scaled[None, row - 4 : row + 1]))[0].detach()
+        np.testing.assert_allclose(weights[row], expected, rtol=1e-4)
+    monkeypatch.setattr("timeseries.deeplearning.models.attention_lstm.FORECAST_BATCH", 7)
+    np.testing.assert_allclose(model.attention(X), weights, rtol=1e-5)
+
+
+def test_attention_needs_a_fitted_model_and_rows_like_those_it_was_fitted_to():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    with pytest.raises(NotFittedError):
+        AttentionLSTMModel().attention(X)
+    model = AttentionLSTMModel(sequence_length=5, hidden_size=4, epochs=1).fit(X, X[:, 0])
+    with pytest.raises(DataError, match="2 features"):
+        model.attention(X[:, :1])

@@ -10,6 +10,7 @@ from timeseries.deeplearning.layers import instance_norm
 from timeseries.deeplearning.layers.attention import causal_mask
 from timeseries.deeplearning.layers.heads import HeadShape
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
+from timeseries.deeplearning.networks.attention_lstm import AttentionLSTMNetwork
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
@@ -38,6 +39,10 @@ def recurrent(cell, **settings):
 
 
 lstm = recurrent("lstm")
+
+
+def attentive(**settings):
+    return lambda sizes: AttentionLSTMNetwork(sizes, **({"hidden_sizes": (8, 8), "dropout": 0.2} | settings))
 
 
 def transformer(sizes):
@@ -76,11 +81,16 @@ NETWORKS = {
     ),
     "lstm over patches": recurrent("lstm", patch_length=4),
     "gru over uneven patches": recurrent("gru", patch_length=5),
+    "attention": attentive(),
+    "attention, dot": attentive(attention="dot"),
+    "attention, general, from both ends": attentive(attention="general", bidirectional=True),
+    "attention over patches": attentive(patch_length=5),
     "transformer": transformer,
     "nlinear": NLinearNetwork,
     "dlinear": dlinear,
     "lstm, instance norm": normalized(lstm),
     "lstm, linear skip": skipped(lstm),
+    "attention, instance norm": normalized(attentive()),
     "gru, last value": around_last(recurrent("gru")),
     "lstm over patches, last value": around_last(recurrent("lstm", patch_length=4)),
     "gru, instance norm, last value, linear skip": normalized(around_last(skipped(recurrent("gru")))),
@@ -219,6 +229,8 @@ def test_padding_on_the_left_equals_the_shorter_window(build, sizes):
         "lstm of relu",
         "gru of sigmoid",
         "gru of leaky relu from both ends",
+        "attention",
+        "attention, general, from both ends",
     ],
 )
 @pytest.mark.parametrize("sizes", [DATA["point"], DATA["two targets, future covariate"]])

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from timeseries.deeplearning.layers.cells import Tensors, recurrent_layers
+from timeseries.deeplearning.window import Encoding
 
 State = tuple[Tensors, ...]  # one entry per block, its parts (layers, B, W) each
 
@@ -73,26 +74,35 @@ class Recurrence(nn.Module):
         if present is None:
             return cast("Tensor", self._run(x)[0])  # (B, T, W)
         if self.bidirectional:  # which must not begin in the absent steps at the end
-            return self.encode(x, present)[0]
+            return self.encode(x, present).output
         states = cast("Tensor", self._run(present_first(x, present))[0])  # (B, T, W)
         return _state_number(states, present.cumsum(dim=1))
 
-    def encode(self, x: Tensor, present: Tensor | None) -> tuple[Tensor, State]:
-        """Return the top hidden state after every step (B, T, W), and the state after the last present one.
+    def ends(self, states: Tensor) -> Tensor:
+        """Return what the top layer knows when all steps are read, (B, W), of its states (B, T, W)."""
+        if not self.bidirectional:
+            return states[:, -1]  # (B, W)
+        forth, back = states.chunk(2, dim=-1)  # (B, T, W/2) each
+        return torch.cat([forth[:, -1], back[:, 0]], dim=-1)
+
+    def encode(self, x: Tensor, present: Tensor | None) -> Encoding:
+        """Return the top hidden state after every step, and the states of all layers after the last one.
 
         Read from the right, the state "after" a step is the one of the next present step.
         """
         if present is None:
-            return cast("tuple[Tensor, State]", self._run(x))
+            output, state = self._run(x)
+            return _named(cast("Tensor", output), state)
         packed, state = self._run_present(x, present)
         states, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])  # (B, T, W)
         seen = present.cumsum(dim=1)  # (B, T) present steps so far
         if not self.bidirectional:
-            return _state_number(states, seen), state
+            return _named(_state_number(states, seen), state)
         forth, back = states.chunk(2, dim=-1)  # (B, T, W/2) each
         following = seen + ~present  # (B, T) the number of this step if it is present, else of the next
         following = following * (following <= seen[:, -1:])  # (B, T) 0 where none follows
-        return torch.cat([_state_number(forth, seen), _state_number(back, following)], dim=-1), state
+        both = [_state_number(forth, seen), _state_number(back, following)]
+        return _named(torch.cat(both, dim=-1), state)
 
     def start(self, x: Tensor, present: Tensor | None) -> State:
         """Return the state after the last present step of each row of x (B, T, F)."""
@@ -139,6 +149,12 @@ class Recurrence(nn.Module):
 def _unwrapped(state: Tensors) -> Any:
     """Return a block's state as its cell takes it: a pair for an LSTM, else one tensor."""
     return state if len(state) > 1 else state[0]
+
+
+def _named(output: Tensor, state: State) -> Encoding:
+    """Give states their names: one tensor for layers of equal width, else one per layer."""
+    parts: Any = [part[0] if len(state) == 1 else part for part in zip(*state, strict=True)]
+    return Encoding(output, *parts)
 
 
 def _state_number(states: Tensor, number: Tensor) -> Tensor:

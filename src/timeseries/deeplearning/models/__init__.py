@@ -3,6 +3,7 @@
 `CustomModel` is not in it: it is a model only together with the network that its caller brings.
 """
 
+from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.bigru import BiGRUModel
 from timeseries.deeplearning.models.bilstm import BiLSTMModel
@@ -18,6 +19,7 @@ from timeseries.errors import unknown_name
 __all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
+    "attention_lstm": AttentionLSTMModel,
     "bigru": BiGRUModel,
     "bilstm": BiLSTMModel,
     "dlinear": DLinearModel,

@@ -2,10 +2,11 @@
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
@@ -54,16 +55,18 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
             fix = "bidirectional" if "bidirectional" in self.settings() else "every_position"
             yield f"every_position=True needs a network that reads in one direction: set {fix}=False"
 
-    def build_network(self, sizes: Sizes) -> RecurrentNetwork:
+    def build_network(self, sizes: Sizes) -> ForecastNetwork:
         """Return this model's network with fresh weights."""
+        return RecurrentNetwork(sizes, cell=self.cell, **self.stack())
+
+    def stack(self) -> dict[str, Any]:
+        """Return what the settings say of the layers and of the head, as networks take it."""
         widths = self.hidden_size
-        return RecurrentNetwork(
-            sizes,
-            cell=self.cell,
-            hidden_sizes=tuple(widths) if isinstance(widths, (tuple, list)) else (widths,) * self.num_layers,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-            patch_length=self.patch_length,
-            activation=self.activation,
-            head=self.head_shape(),
-        )
+        return {
+            "hidden_sizes": (widths,) * self.num_layers if isinstance(widths, int) else tuple(widths),
+            "dropout": self.dropout,
+            "bidirectional": self.bidirectional,
+            "patch_length": self.patch_length,
+            "activation": self.activation,
+            "head": self.head_shape(),
+        }

@@ -1,6 +1,6 @@
 """Recurrent networks (RNN, LSTM, GRU): all steps to forecast are decoded from the newest state."""
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -97,7 +97,7 @@ class RecurrentNetwork(ForecastNetwork):
     def encode(self, window: Window) -> Encoding:
         """Return the states of all layers, as PyTorch's own layers return them; T counts patches."""
         x, present = self.inputs(window)  # (B, T, F), (B, T)
-        return as_encoding(*self.recurrence.encode(*into_patches(x, present, self.position_stride)))
+        return self.recurrence.encode(*into_patches(x, present, self.position_stride))
 
     def start(self, window: Window) -> RecurrentState:
         """Read a history and return the state after it."""
@@ -119,9 +119,3 @@ class RecurrentNetwork(ForecastNetwork):
         if self.masked:
             summary = torch.cat([summary, stale.log1p().unsqueeze(-1)], dim=-1)  # (B, W+1)
         return self.head(summary, window)  # type: ignore[no-any-return]  # (B, H, D, P)
-
-
-def as_encoding(output: Tensor, state: State) -> Encoding:
-    """Return states by their names: one tensor for layers of equal width, else one per layer."""
-    parts: Any = [part[0] if len(state) == 1 else part for part in zip(*state, strict=True)]
-    return Encoding(output, *parts)
