@@ -1,5 +1,8 @@
 """What the settings of recurrent models make of their networks."""
 
+import doctest
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -168,3 +171,9 @@ def test_attention_needs_a_fitted_model_and_rows_like_those_it_was_fitted_to():
     model = AttentionLSTMModel(sequence_length=5, hidden_size=4, epochs=1).fit(X, X[:, 0])
     with pytest.raises(DataError, match="2 features"):
         model.attention(X[:, :1])
+
+
+def test_the_example_of_the_page_runs_as_it_stands():
+    page = Path(__file__).parents[3] / "docs" / "recurrent.md"
+    failed, tried = doctest.testfile(str(page), module_relative=False)
+    assert (failed, tried > 5) == (0, True)
