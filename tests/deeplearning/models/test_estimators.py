@@ -21,6 +21,9 @@ from timeseries.errors import ArtifactError, DataError, SettingError
 from timeseries.normalization import DataNormalizer
 
 SMALL = {
+    "attention_lstm": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
+    "bigru": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
+    "bilstm": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
     "dlinear": {"kernel_size": 3, "epochs": 20, "learning_rate": 0.01},
     "gru": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
     "lstm": {"hidden_size": 16, "num_layers": 1, "epochs": 40},

@@ -310,8 +310,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         buffers = Buffers(table, context=self.sequence_length, device=self.device)
         return ResidentGather(buffers, scaling, horizon=self.horizon)
 
-    def _quantiles(self, X: npt.ArrayLike) -> Floats:
-        """Forecast from every row of X: (n, H, D, P)."""
+    def _windows_of(self, X: npt.ArrayLike) -> tuple[ResidentGather, Ints, Ints]:
+        """Read X; return the door to its windows, and the series and last row of every one, (n,) each."""
         check_is_fitted(self)
         with as_data_error():
             _refuse_no_numbers("X", X)
@@ -319,9 +319,15 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         _check_finite("X", rows)
         table = _table(rows, np.zeros((len(rows), self.sizes_.targets)))  # no target ever reaches a window
         gather = self._gather(table, Scaling(Affine(self.center_, self.scale_)))
-        scale = Affine(self.center_[:, table.targets], self.scale_[:, table.targets])
         origins = np.arange(len(rows))
-        return forecast(self.network_, gather, scale, np.zeros_like(origins), origins)
+        return gather, np.zeros_like(origins), origins
+
+    def _quantiles(self, X: npt.ArrayLike) -> Floats:
+        """Forecast from every row of X: (n, H, D, P)."""
+        gather, series, origins = self._windows_of(X)
+        targets = gather.table.targets
+        scale = Affine(self.center_[:, targets], self.scale_[:, targets])
+        return forecast(self.network_, gather, scale, series, origins)
 
 
 def _refuse_no_numbers(what: str, values: Any) -> None:
