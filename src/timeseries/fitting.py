@@ -250,12 +250,18 @@ def _calibrated(
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
     """Index the windows within the first ``rows`` (S,) of each series.
 
-    A series that is long enough gives complete windows only; a shorter one gives padded ones.
+    A series that is long enough gives complete windows only, ``window_step`` rows apart; a shorter one gives
+    padded ones.
     """
     enough = rows >= model.sequence_length + model.horizon  # (S,)
     min_context = np.where(enough, model.sequence_length, 1)  # (S,)
     return index_windows(
-        panel.offsets, np.zeros_like(rows), rows, horizon=model.horizon, min_context=min_context
+        panel.offsets,
+        np.zeros_like(rows),
+        rows,
+        horizon=model.horizon,
+        min_context=min_context,
+        step=model.window_step,
     )
 
 

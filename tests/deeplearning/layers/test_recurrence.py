@@ -1,5 +1,7 @@
 """The recurrent stack against PyTorch's own layers, and against the same steps without the absent ones."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
@@ -97,3 +99,37 @@ def test_the_age_of_the_state_counts_the_steps_since_the_last_present_one():
     expected = [[1, 0, 1, 2, 0], [1, 2, 3, 4, 5]]
     assert steps_since_present(present, torch.zeros(2, 5, 1)).tolist() == expected
     assert not steps_since_present(None, torch.zeros(2, 5, 1)).any()
+
+
+@pytest.mark.parametrize("sizes", [(4, 4), (5, 3)])
+@every_cell
+def test_truncation_carries_the_state_and_cuts_the_gradient(cell, sizes):
+    """Segments of 3 steps, the state detached between them, against a loop over torch's own layers."""
+    torch.manual_seed(0)
+    ours = Recurrence(cell, 2, sizes, dropout=0.0, bidirectional=False, truncation=3).double()
+    x = torch.randn(2, 8, 2, dtype=torch.float64, requires_grad=True)
+    truncated, whole = ours.states(x, None), copy.deepcopy(ours).eval().states(x, None)
+    torch.testing.assert_close(truncated, whole)
+    (found,) = torch.autograd.grad(truncated.sum(), x)
+    outputs, states = [], [None] * len(ours.blocks)
+    for steps in x.split(3, dim=1):
+        for number, block in enumerate(ours.blocks):
+            steps, state = block(steps, states[number])
+            states[number] = tuple(s.detach() for s in state) if cell == "lstm" else state.detach()
+        outputs.append(steps)
+    (expected,) = torch.autograd.grad(torch.cat(outputs, dim=1).sum(), x)
+    torch.testing.assert_close(found, expected)
+    (of_the_end,) = torch.autograd.grad(ours.states(x, None)[:, -1].sum(), x)
+    assert (of_the_end[:, :6] == 0).all()
+    assert (of_the_end[:, 6:] != 0).any()
+
+
+def test_truncation_counts_the_steps_that_are_present():
+    torch.manual_seed(0)
+    layers = Recurrence("gru", 2, (4,), dropout=0.0, bidirectional=False, truncation=3)
+    x = torch.randn(1, 8, 2)
+    present = torch.tensor([[True, False, True, True, False, True, True, True]])
+    masked, alone = x.clone().requires_grad_(), x[:, present[0]].clone().requires_grad_()
+    (found,) = torch.autograd.grad(layers.states(masked, present)[:, -1].sum(), masked)
+    (expected,) = torch.autograd.grad(layers.states(alone, None)[:, -1].sum(), alone)
+    torch.testing.assert_close(found[:, present[0]], expected)

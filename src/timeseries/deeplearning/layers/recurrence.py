@@ -31,6 +31,9 @@ class Recurrence(nn.Module):
         Read the window from both ends; the summary then knows the whole window from either side.
     activation : str
         Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    truncation : int, optional
+        Steps that gradients flow back through at most, while training: after each so many, the state is carried
+        on, detached (truncated back-propagation through time, Williams & Peng 1990).
     """
 
     def __init__(
@@ -42,6 +45,7 @@ class Recurrence(nn.Module):
         dropout: float,
         bidirectional: bool,
         activation: str = "tanh",
+        truncation: int | None = None,
     ) -> None:
         super().__init__()
         directions = 1 + bidirectional
@@ -55,7 +59,7 @@ class Recurrence(nn.Module):
             self.blocks.append(recurrent_layers(cell, activation, width, size, layers, **options))
             width = size * directions
         self.dropout = nn.Dropout(dropout)
-        self.width, self.bidirectional = width, bidirectional
+        self.width, self.bidirectional, self.truncation = width, bidirectional, truncation
 
     def summary(self, x: Tensor, present: Tensor | None) -> Tensor:
         """Return what the top layer knows after the last present step of x (B, T, F): (B, W)."""
@@ -72,11 +76,21 @@ class Recurrence(nn.Module):
         would leave), and each step is given the state of the last present one.
         """
         if present is None:
-            return cast("Tensor", self._run(x)[0])  # (B, T, W)
+            return self._read(x)  # (B, T, W)
         if self.bidirectional:  # which must not begin in the absent steps at the end
             return self.encode(x, present).output
-        states = cast("Tensor", self._run(present_first(x, present))[0])  # (B, T, W)
-        return _state_number(states, present.cumsum(dim=1))
+        return _state_number(self._read(present_first(x, present)), present.cumsum(dim=1))
+
+    def _read(self, x: Tensor) -> Tensor:
+        """Return the top hidden state after every step of x (B, T, F): (B, T, W)."""
+        if self.truncation is None or not self.training:
+            return cast("Tensor", self._run(x)[0])
+        state, outputs = None, []
+        for segment in torch.split(x, self.truncation, dim=1):
+            output, carried = self._run(segment, state)
+            state = tuple(tuple(part.detach() for part in block) for block in carried)
+            outputs.append(cast("Tensor", output))
+        return torch.cat(outputs, dim=1)
 
     def ends(self, states: Tensor) -> Tensor:
         """Return what the top layer knows when all steps are read, (B, W), of its states (B, T, W)."""

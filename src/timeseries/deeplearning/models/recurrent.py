@@ -45,12 +45,21 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
         1, "Steps that the recurrence reads at once: a window of T takes T / patch_length.", Integral, low=1
     )
 
+    truncated_bptt_steps: int | None = setting(
+        None,
+        "Steps that gradients flow back through at most; the state is carried on, detached. None: all.",
+        Integral,
+        low=1,
+    )
+
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         found = list(super().problems())
         yield from found
         if isinstance(self.hidden_size, (tuple, list)) and len(self.hidden_size) > MOST_LAYERS:
             yield f"hidden_size must name at most {MOST_LAYERS} layers, got {len(self.hidden_size)}"
+        if not found and self.bidirectional and self.truncated_bptt_steps is not None:
+            yield "truncated_bptt_steps needs a network that reads in one direction"
         if not found and self.bidirectional and self.every_position:
             fix = "bidirectional" if "bidirectional" in self.settings() else "every_position"
             yield f"every_position=True needs a network that reads in one direction: set {fix}=False"
@@ -68,5 +77,6 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
             "bidirectional": self.bidirectional,
             "patch_length": self.patch_length,
             "activation": self.activation,
+            "truncation": self.truncated_bptt_steps,
             "head": self.head_shape(),
         }

@@ -47,6 +47,8 @@ class AttentionLSTMNetwork(ForecastNetwork):
         Steps that the recurrence reads at once (L); attention then weighs patches.
     activation : str
         Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    truncation : int, optional
+        Steps of the recurrence that gradients flow back through at most.
     head : HeadShape
         What stands before the last linear layer.
     """
@@ -61,6 +63,7 @@ class AttentionLSTMNetwork(ForecastNetwork):
         bidirectional: bool = False,
         patch_length: int = 1,
         activation: str = "tanh",
+        truncation: int | None = None,
         head: HeadShape = BARE,
     ) -> None:
         super().__init__()
@@ -72,6 +75,7 @@ class AttentionLSTMNetwork(ForecastNetwork):
             dropout=dropout,
             bidirectional=bidirectional,
             activation=activation,
+            truncation=truncation,
         )
         self.score = SCORES[attention](self.recurrence.width)
         self.masked, self.patch_length = sizes.masked, patch_length

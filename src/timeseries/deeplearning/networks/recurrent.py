@@ -43,6 +43,8 @@ class RecurrentNetwork(ForecastNetwork):
         Steps that the recurrence reads at once (L).
     activation : str
         Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    truncation : int, optional
+        Steps of the recurrence that gradients flow back through at most.
     head : HeadShape
         What stands before the last linear layer.
     """
@@ -57,6 +59,7 @@ class RecurrentNetwork(ForecastNetwork):
         bidirectional: bool = False,
         patch_length: int = 1,
         activation: str = "tanh",
+        truncation: int | None = None,
         head: HeadShape = BARE,
     ) -> None:
         super().__init__()
@@ -68,6 +71,7 @@ class RecurrentNetwork(ForecastNetwork):
             dropout=dropout,
             bidirectional=bidirectional,
             activation=activation,
+            truncation=truncation,
         )
         self.masked, self.position_stride, self.cell = sizes.masked, patch_length, cell
         self.head = forecast_head(self.recurrence.width + sizes.masked, sizes, head)
