@@ -32,8 +32,8 @@ class Recurrence(nn.Module):
     activation : str
         Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
     truncation : int, optional
-        Steps that gradients flow back through at most, while training: after each so many, the state is carried
-        on, detached (truncated back-propagation through time, Williams & Peng 1990).
+        Steps that gradients flow back through at most, while training; after so many the state is carried on,
+        detached (truncated back-propagation through time, Williams & Peng 1990).
     """
 
     def __init__(
