@@ -29,7 +29,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning"],
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
-    ["timeseries.deeplearning.progress"],
+    ["timeseries.deeplearning.progress", "timeseries.deeplearning.callbacks"],
     ["timeseries.plotting"],
     [
         "timeseries.deeplearning.losses",
@@ -46,7 +46,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.networks", "timeseries.deeplearning.loss_record"],
     ["timeseries.deeplearning.trainer"],
     ["timeseries.deeplearning.engine"],
-    ["timeseries.deeplearning.packing"],
+    ["timeseries.deeplearning.packing", "timeseries.deeplearning.rehearsal"],
     ["timeseries.deeplearning.models"],
     ["timeseries.fitted"],
     ["timeseries.continuation", "timeseries.storage", "timeseries.configuration"],

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from timeseries.backtesting import Backtest
     from timeseries.datasets import load_airpassengers, load_dataset
+    from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
+    from timeseries.deeplearning.models.bigru import BiGRUModel
+    from timeseries.deeplearning.models.bilstm import BiLSTMModel
     from timeseries.deeplearning.models.dlinear import DLinearModel
     from timeseries.deeplearning.models.gru import GRUModel
     from timeseries.deeplearning.models.lstm import LSTMModel
@@ -25,7 +28,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AttentionLSTMModel",
     "Backtest",
+    "BiGRUModel",
+    "BiLSTMModel",
     "DLinearModel",
     "DataNormalizer",
     "Forecaster",
@@ -47,7 +53,10 @@ __all__ = [
 ]
 
 _HOMES = {
+    "AttentionLSTMModel": "deeplearning.models.attention_lstm",
     "Backtest": "backtesting",
+    "BiGRUModel": "deeplearning.models.bigru",
+    "BiLSTMModel": "deeplearning.models.bilstm",
     "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
     "Forecaster": "forecaster",

@@ -13,6 +13,7 @@ from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, s
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
 from timeseries.deeplearning.history import Callback, best_epoch
 from timeseries.deeplearning.models import WindowRegressor
+from timeseries.deeplearning.rehearsal import Rehearsal, choose_device
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, series_table
 from timeseries.in_sample import measure
@@ -140,12 +141,12 @@ def fit_model(
     in_sample = measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     table = series_table(panel, static)
-    buffers = Buffers(table, context=model.sequence_length, device=model.device)
-
     scaling = fit_scaling(table, train_rows)
-    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     later = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
     train = _training_windows(panel, train_rows, model)
+    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
+    buffers = Buffers(table, context=model.sequence_length, device=model.device)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     keeper = None if kept is None else kept.run("first")
     trained = fit_network(model, gather, train, later if held.choose else None, callback, keeper=keeper)
     fitted = FittedForecaster(
@@ -171,6 +172,17 @@ def fit_model(
         return _refitted(fitted, panel, buffers, callback, keeper)
     except KeyboardInterrupt as pressed:
         raise TrainingInterrupted(fitted) from pressed
+
+
+def rehearse(model: WindowRegressor, panel: Panel) -> Rehearsal:
+    """Return the training of a model on all rows of a panel, to be tried on a copy."""
+    _refuse_large(panel)
+    _refuse_short(panel, model.horizon)
+    table = series_table(panel, Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)]))))
+    scaling, train = fit_scaling(table, panel.lengths), _training_windows(panel, panel.lengths, model)
+    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
+    buffers = Buffers(table, context=model.sequence_length, device=model.device)
+    return Rehearsal(model, ResidentGather(buffers, scaling, horizon=model.horizon), train)
 
 
 def _refitted(
@@ -238,12 +250,18 @@ def _calibrated(
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
     """Index the windows within the first ``rows`` (S,) of each series.
 
-    A series that is long enough gives complete windows only; a shorter one gives padded ones.
+    A series that is long enough gives complete windows only, ``window_step`` rows apart; a shorter one gives
+    padded ones.
     """
     enough = rows >= model.sequence_length + model.horizon  # (S,)
     min_context = np.where(enough, model.sequence_length, 1)  # (S,)
     return index_windows(
-        panel.offsets, np.zeros_like(rows), rows, horizon=model.horizon, min_context=min_context
+        panel.offsets,
+        np.zeros_like(rows),
+        rows,
+        horizon=model.horizon,
+        min_context=min_context,
+        step=model.window_step,
     )
 
 

@@ -11,12 +11,12 @@ import torch
 from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import Callback, EpochRecord
-from timeseries.deeplearning.losses import Pointwise, make_loss
+from timeseries.deeplearning.losses import Loss, Pointwise, make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import as_written, seeded, told_of_memory
+from timeseries.deeplearning.runtime import as_written, seeded, threads, told_of_memory
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -51,6 +51,7 @@ class Model(LoopSettings, Protocol):
     last_value_residual: bool
     every_position: bool
     device: str
+    threads: int | None
     seed: int
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:
@@ -132,6 +133,15 @@ def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, F
     return center, np.maximum(scale, ROUNDING * np.abs(center))  # a spread below rounding is none
 
 
+def batches_of(
+    model: Model, network: ForecastNetwork, loss: Loss, gather: ResidentGather, train: WindowIndex
+) -> Batches:
+    """Return the windows to learn from, as many in a step as the settings say."""
+    stride = network.position_stride if model.every_position else None
+    step_size = model.batch_size * model.accumulate_batches
+    return Batches(gather, train, step_size, model.seed, stride, loss.relative)
+
+
 class Trained(NamedTuple):
     """A fitted network, what happened in each epoch, and whether Ctrl-C ended its training."""
 
@@ -156,16 +166,14 @@ def fit_network(
     loss = make_loss(model.loss, model.quantiles)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
-    with seeded(model.seed, model.device):
+    with seeded(model.seed, model.device), threads(model.threads):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
-        stride = network.position_stride if model.every_position else None
-        step_size = model.batch_size * model.accumulate_batches
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
         with told_of_memory(job, f"Lower batch_size (now {model.batch_size}), or {SMALLER}"):
             training = Trainer(model, loss, callback, keeper).fit(
                 network,
-                Batches(gather, train, step_size, model.seed, stride, loss.relative),
+                batches_of(model, network, loss, gather, train),
                 None
                 if validation is None
                 else Batches(gather, validation, FORECAST_BATCH, levels=loss.relative),

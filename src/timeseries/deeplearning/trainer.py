@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -41,6 +41,7 @@ TRIAL_SHARE = 0.05  # or, where there are max_seconds, after this share of them
 LARGEST_WEIGHT = 1e8  # inputs and targets are scaled: a network that needs such a weight has diverged
 ROUNDING = 1e-9  # of a rate
 LEAST_SECONDS = 1e-9  # of a step, by a clock that stands still or was put back
+FAR_ABOVE = 4.0  # times the lowest loss: a rate that leads there is far too large
 MARGIN = 0.1  # of max_seconds is not planned for, since a pace varies
 
 
@@ -224,6 +225,26 @@ class Trainer:
             return plan
         spent = time.perf_counter() - began
         return plan.within(max(0.0, (1 - MARGIN) * self.settings.max_seconds - spent))
+
+    def pace(self, network: nn.Module, train: Batches) -> Pace:
+        """Measure the seconds of a step, and change nothing."""
+        return self._pace(network, self._longest(train), train, None)
+
+    def losses_at(self, network: nn.Module, train: Batches, rates: Sequence[float]) -> list[float]:
+        """Return the loss of every step of a training whose rate takes these values, and change nothing.
+
+        It ends where the loss is not finite or `FAR_ABOVE` times as large as the lowest.
+        """
+        losses: list[float] = []
+        with forked(train.gather.device.type):
+            trial = copy.deepcopy(network).to(train.gather.device).train()
+            learner = _Learner(self.settings, trial, Plan(len(train), len(rates)))
+            for rate, batch in zip(rates, cycle(train.epoch(0)), strict=False):
+                learner.optimizer.param_groups[0]["lr"] = rate
+                losses.append(float(self._step(trial, batch, learner)))
+                if not losses[-1] <= FAR_ABOVE * min(losses):
+                    break
+        return losses
 
     def _pace(self, network: nn.Module, plan: Plan, train: Batches, validation: Batches | None) -> Pace:
         """Take the first steps on a copy of the network, and leave neither a trace nor a random number."""

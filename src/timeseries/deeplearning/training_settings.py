@@ -20,6 +20,12 @@ class TrainingSettings(Settings):
     output_size: int | None = setting(None, "Targets; taken from the data when absent.", Integral, low=1)
     sequence_length: int = setting(20, "Rows of one window (the context).", Integral, low=1)
     horizon: int = setting(1, "Steps to forecast.", Integral, low=1)
+    window_step: int = setting(
+        1,
+        "Rows from one training window to the next; more for long windows that overlap.",
+        Integral,
+        low=1,
+    )
     epochs: int = setting(100, "Passes over all training windows, at most.", Integral, low=1)
     max_steps: int | None = setting(
         None, "Optimiser steps, at most, if that is fewer than the epochs take.", Integral, low=1

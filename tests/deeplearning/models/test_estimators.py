@@ -29,6 +29,9 @@ from timeseries.errors import ArtifactError, DataError, SettingError, Unsupporte
 from timeseries.normalization import DataNormalizer
 
 SMALL = {
+    "attention_lstm": {"hidden_size": 8, "num_layers": 1},
+    "bigru": {"hidden_size": 8, "num_layers": 1},
+    "bilstm": {"hidden_size": 8, "num_layers": 1},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": 16, "num_layers": 1},
     "lstm": {"hidden_size": 16, "num_layers": 1},
