@@ -381,6 +381,18 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
         make("lstm", device="cuda").fit(*make_rows())
 
 
+def test_the_device_is_chosen_where_it_is_left_open(monkeypatch, tmp_path):
+    X, y = make_rows()
+    model = make("lstm", epochs=1, device="auto").fit(X, y)
+    assert clone(model).device == "auto"
+    assert next(model.network_.parameters()).device.type in ("cpu", "cuda", "mps")
+    model.save(tmp_path / "m")
+    np.testing.assert_allclose(LSTMModel.load(tmp_path / "m").predict(X), model.predict(X), rtol=1e-4)
+    monkeypatch.setattr("timeseries.deeplearning.models.base.choose_device", lambda *parts: "cpu")
+    expected = make("lstm", epochs=1).fit(X, y).predict(X)
+    np.testing.assert_array_equal(make("lstm", epochs=1, device="auto").fit(X, y).predict(X), expected)
+
+
 def test_a_refused_file_leaves_the_model_as_it_was(tmp_path):
     X, y = make_rows()
     make("nlinear", sequence_length=9, epochs=1).fit(X, y).save(tmp_path / "m")

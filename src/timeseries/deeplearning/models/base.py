@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict
 from os import PathLike
 from typing import Any, ClassVar, Self
@@ -33,6 +34,7 @@ from timeseries.deeplearning.models.rows import (
     Rows,
     read_rows,
     read_targets,
+    repeated,
     series_table,
     shared_scaling,
     split,
@@ -40,6 +42,7 @@ from timeseries.deeplearning.models.rows import (
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
 from timeseries.deeplearning.progress import progress_line
+from timeseries.deeplearning.rehearsal import choose_device
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import (
@@ -169,17 +172,20 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             how = {"fit": {"validation_split": validation_split}, "data": data}
             settings = self.stored_settings()
             keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
+        windows, each = train.windows(rows, self.horizon), Scaling(repeated(scaling, table))
+        placed = copy(self)
+        placed.device = choose_device(self, table, each, windows)
         with sole_writer(wanted):
             self.network_, self.history_, interrupted = fit_network(
-                self,
-                self._gather(table, scaling.values),
-                train=train.windows(rows, self.horizon),
+                placed,
+                self._gather(table, each, placed.device),
+                train=windows,
                 validation=watching if len(watching) else None,
                 callback=progress_line() if verbose else None,
                 keeper=keeper,
             )
         self.sizes_ = sizes_for(self, table)
-        self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
+        self.center_, self.scale_ = scaling.center, scaling.scale  # (1, F+D) each
         self.one_target_, self.one_per_sequence_ = targets.one_target, targets.one_per_sequence
         if interrupted:
             raise KeyboardInterrupt
@@ -357,18 +363,17 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 f"{path} lacks a part of a {self.name} model or holds a wrong one: {error}."
             ) from error
 
-    def _gather(self, table: SeriesTable, scaling: Affine) -> ResidentGather:
-        """Return the door to the windows; the one scaling is that of every sequence."""
-        buffers = Buffers(table, context=self.sequence_length, device=self.device)
-        each = Affine(*(np.repeat(part, len(table.names), axis=0) for part in scaling))  # (S, F+D) each
-        return ResidentGather(buffers, Scaling(each), horizon=self.horizon)
+    def _gather(self, table: SeriesTable, scaling: Scaling, device: str) -> ResidentGather:
+        buffers = Buffers(table, context=self.sequence_length, device=device)
+        return ResidentGather(buffers, scaling, horizon=self.horizon)
 
     def _windows_of(self, X: npt.ArrayLike) -> tuple[Rows, ResidentGather, Ints, Ints]:
         """Read X; return its rows, the door to its windows, and series and last row of those asked for."""
         check_is_fitted(self)
         rows = read_rows(self, X, reset=False)
         table = series_table(rows, np.zeros((len(rows.values), self.sizes_.targets)))  # none reaches a window
-        gather = self._gather(table, Affine(self.center_, self.scale_))
+        scaling = Scaling(repeated(Affine(self.center_, self.scale_), table))
+        gather = self._gather(table, scaling, next(self.network_.parameters()).device.type)
         sequences = np.arange(len(rows.lengths))  # (S,)
         if not self.one_per_sequence_:
             return rows, gather, np.repeat(sequences, rows.lengths), np.arange(len(rows.values))  # (N,) each
@@ -382,12 +387,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def _quantiles(self, X: npt.ArrayLike) -> tuple[Rows, Floats]:
         """Forecast from every row of X, or sequence that has one target: (M, H, D, P)."""
         rows, gather, series, origins = self._windows_of(X)
-        scale = Affine(
-            *(
-                np.repeat(part[:, gather.table.targets], len(rows.lengths), axis=0)
-                for part in (self.center_, self.scale_)
-            )
-        )
+        targets = gather.table.targets
+        scale = repeated(Affine(self.center_[:, targets], self.scale_[:, targets]), gather.table)
         return rows, forecast(self.network_, gather, scale, series, origins)
 
     def _points(self, quantiles: Floats) -> Floats:

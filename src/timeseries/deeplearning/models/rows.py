@@ -13,7 +13,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
 from timeseries.deeplearning.engine import fit_scaling
-from timeseries.deeplearning.gather import Scaling, SeriesTable
+from timeseries.deeplearning.gather import Affine, SeriesTable
 from timeseries.errors import DataError
 from timeseries.normalization import as_data_error
 from timeseries.windows import Ints, WindowIndex, index_windows
@@ -270,7 +270,7 @@ def split(rows: Rows, *, one_per_sequence: bool, share: float, horizon: int) -> 
     return parts
 
 
-def shared_scaling(table: SeriesTable, train: Part, *, one_per_sequence: bool) -> Scaling:
+def shared_scaling(table: SeriesTable, train: Part, *, one_per_sequence: bool) -> Affine:
     """Learn one scaling for all sequences, samples of one process, from the rows that are trained on."""
     lengths = np.diff(table.offsets)  # (S,)
     step = np.arange(len(table.values)) - np.repeat(table.offsets[:-1], lengths)  # (N,)
@@ -281,7 +281,12 @@ def shared_scaling(table: SeriesTable, train: Part, *, one_per_sequence: bool) -
         inside[ends] = False
         values[inside, table.targets] = np.nan
     pooled = replace(table, names=("X",), offsets=np.array([0, len(values)]), values=values)
-    return fit_scaling(pooled, np.array([len(values)]))
+    return fit_scaling(pooled, np.array([len(values)])).values  # (1, F+D)
+
+
+def repeated(scaling: Affine, table: SeriesTable) -> Affine:
+    """Give the one scaling (1, C) to every sequence of a table: (S, C)."""
+    return Affine(*(np.repeat(part, len(table.names), axis=0) for part in scaling))
 
 
 def _refuse_no_numbers(what: str, values: Any) -> None:
