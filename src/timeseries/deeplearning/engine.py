@@ -139,7 +139,7 @@ def batches_of(
     """Return the windows to learn from, as many in a step as the settings say."""
     stride = network.position_stride if model.every_position else None
     step_size = model.batch_size * model.accumulate_batches
-    return Batches(gather, train, step_size, model.seed, stride, loss.relative)
+    return Batches(gather, train, step_size, seed=model.seed, position_stride=stride, levels=loss.relative)
 
 
 class Trained(NamedTuple):

@@ -191,12 +191,12 @@ class Trainer:
 
     def _step(self, network: nn.Module, batch: Batch, learner: "_Learner | None") -> Tensor:
         """Return the mean loss of a batch, (); learn from it if there is a learner."""
+        count = 1 if learner is None else self.settings.accumulate_batches
+        total = None if count == 1 and batch.seen is None else batch.total()
         if learner is None:
-            return self._loss(network, batch)
-        count = self.settings.accumulate_batches
+            return self._loss(network, batch, total)
         if count == 1:
-            return learner.step([self._loss(network, batch)])
-        total = batch.total()
+            return learner.step([self._loss(network, batch, total)])
         return learner.step(self._loss(network, part, total) for part in batch.parts(count))
 
     def _loss(self, network: nn.Module, batch: Batch, total: Tensor | float | None = None) -> Tensor:

@@ -63,7 +63,11 @@ class TrainingSettings(Settings):
         0.0, "Pull of the weights towards 0; decoupled with adamw, an L2 penalty else.", Real, low=0.0
     )
     l1: float = setting(
-        0.0, "Penalty on the sum of the absolute weights; train_loss is without it.", Real, low=0.0
+        0.0,
+        "Penalty on the sum of the absolute weights; train_loss is without it.",
+        Real,
+        low=0.0,
+        high=1e6,
     )
     loss: str | Callable[..., Any] = setting(
         "mse",

@@ -5,14 +5,17 @@ import math
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.model_selection import KFold, cross_val_score
 
 from timeseries.deeplearning.artifact import read_manifest
+from timeseries.deeplearning.history import Callback
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
+from timeseries.deeplearning.window import Window
 from timeseries.errors import DataError, SettingError, UnusedStepsWarning
 
 SEQUENCES, STEPS, FEATURES = 9, 12, 2
@@ -271,3 +274,107 @@ def test_any_lengths_and_features_are_predicted(lengths, features, per_sequence)
     found = model.predict(X)
     assert [np.shape(part) for part in found] == [np.shape(part) for part in y]
     assert np.isfinite(np.concatenate([np.ravel(part) for part in found])).all()
+
+
+def test_a_window_of_no_weight_teaches_nothing():
+    """Rows 40 and later have weight 0: their targets may be anything."""
+    X, y = np.random.default_rng(0).normal(size=(2, 60, 1))
+    weight = np.r_[np.ones(40), np.zeros(20)]
+    spoilt = y[:, 0].copy()
+    spoilt[40:] = np.random.default_rng(1).permutation(spoilt[40:])  # mean and deviation stay
+    settings = {"sequence_length": 4, "epochs": 3, "optimizer": "sgd", "learning_rate": 0.01}
+    models = [NLinearModel(**settings) for _ in range(2)]
+    one = models[0].fit(X, y[:, 0], window_weight=weight).predict(X)
+    other = models[1].fit(X, spoilt, window_weight=weight).predict(X)
+    np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6)
+    unweighted = NLinearModel(**settings).fit(X, spoilt).predict(X)
+    assert np.abs(unweighted - other).max() > 1e-3
+
+
+def test_weights_count_as_repeated_windows_do():
+    """One step over all windows: weight 3 is the mean with that window three times."""
+    X, y = np.random.default_rng(0).normal(size=(2, 12, 3, 1))
+    targets = y[:, 0, 0]
+    weight = np.array([3.0] * 4 + [1.0] * 8)
+    settings = {"sequence_length": 3, "epochs": 1, "batch_size": 100, "optimizer": "sgd", "momentum": 0.0}
+    repeated = np.r_[np.tile(np.arange(4), 3), np.arange(4, 12)]
+    model = NLinearModel(**settings).fit(X, targets, window_weight=weight)
+    loss = model.train_history[0]["train_loss"]
+    scaled = (targets - targets.mean()) / targets.std()
+    inputs = (X - X.mean()) / X.std()
+    with torch.inference_mode():
+        fresh = NLinearModel(**settings | {"learning_rate": 1e-12}).fit(X, targets).network_
+        found = fresh(Window(torch.from_numpy(inputs).float())).numpy()[:, 0, 0, 0]
+    assert loss == pytest.approx(np.mean((found - scaled)[repeated] ** 2), rel=1e-4)
+
+
+def test_equal_weights_are_no_weights_whatever_their_size():
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 1))
+    plain = NLinearModel(sequence_length=4, epochs=2).fit(X, y[:, 0])
+    equal = NLinearModel(sequence_length=4, epochs=2).fit(X, y[:, 0], window_weight=np.full(40, 0.001))
+    np.testing.assert_allclose(plain.predict(X), equal.predict(X), rtol=1e-5)
+    losses = [model.train_history[0]["train_loss"] for model in (plain, equal)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        (np.ones(39), "inconsistent|40"),
+        (np.r_[np.ones(39), -1], "number 39 is -1"),
+        (np.zeros(40), "not 0 everywhere"),
+        (np.r_[np.ones(39), np.nan], "NaN"),
+        (np.ones((40, 2)), "40 x 2"),
+        (["a"] * 40, "number|convert"),
+    ],
+)
+def test_weights_that_make_no_sense_are_refused(weight, message):
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 1))
+    with pytest.raises(DataError, match=message):
+        NLinearModel(sequence_length=4, epochs=2).fit(X, y[:, 0], window_weight=weight)
+
+
+def test_training_windows_may_stand_apart_while_every_row_is_predicted():
+    X, y = np.random.default_rng(0).normal(size=(2, 100, 1))
+    model = NLinearModel(sequence_length=4, epochs=2, batch_size=10, window_step=5).fit(X, y[:, 0])
+    assert [record["steps"] for record in model.train_history] == [2, 2]  # 20 windows
+    assert model.predict(X).shape == (100,)
+
+
+def test_epochs_batches_and_steps_add_up_as_in_textbooks():
+    """120 windows in batches of 10 for 10 epochs: 12 steps an epoch, 120 steps."""
+    X, y = np.random.default_rng(0).normal(size=(2, 120, 1))
+    model = NLinearModel(sequence_length=4, epochs=10, batch_size=10).fit(X, y[:, 0])
+    steps = [record["steps"] for record in model.train_history]
+    assert steps == [12] * 10
+    assert sum(steps) == 120
+
+
+def test_callbacks_hear_the_epochs_of_an_estimator():
+    heard = []
+
+    class Listener(Callback):
+        def epoch(self, record):
+            heard.append(record["epoch"])
+            return record["epoch"] == 1
+
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 1))
+    model = NLinearModel(sequence_length=4, epochs=5).fit(X, y[:, 0], callbacks=[Listener()])
+    assert heard == [0, 1] == [record["epoch"] for record in model.train_history]
+
+
+def test_finding_a_rate_or_a_batch_size_fits_nothing():
+    X, y = np.random.default_rng(0).normal(size=(2, 60, 1))
+    model = NLinearModel(sequence_length=4, optimizer="sgd")
+    assert 1e-7 < model.find_learning_rate(X, y[:, 0]).suggestion < 10
+    assert model.find_batch_size(X, y[:, 0]).suggestion in (8, 16, 32, 60)
+    assert not hasattr(model, "network_")
+    assert not hasattr(model, "n_features_in_")
+
+
+def test_a_device_that_was_chosen_is_recorded_in_the_file(tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(2, 40, 1))
+    model = NLinearModel(sequence_length=4, epochs=1, device="auto").fit(X, y[:, 0])
+    model.save(tmp_path / "model")
+    assert model.device == "auto"
+    assert NLinearModel.load(tmp_path / "model").device == next(model.network_.parameters()).device.type

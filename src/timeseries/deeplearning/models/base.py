@@ -1,7 +1,7 @@
 """What all array estimators share: rows in, rows out, the scikit-learn way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from dataclasses import asdict
 from os import PathLike
@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted
@@ -19,21 +19,22 @@ from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import (
     CheckpointFile,
     Checkpoints,
-    fingerprint,
     sole_writer,
     wanted_checkpoints,
 )
 from timeseries.deeplearning.engine import Encoded, Floats, encode, fit_network, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import Callback, EpochRecord
 from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.losses import loss_name, loss_named
 from timeseries.deeplearning.models.misfits import misfits, warn_of_data
 from timeseries.deeplearning.models.rows import (
+    Prepared,
     Rows,
     read_rows,
     read_targets,
+    read_weights,
     repeated,
     series_table,
     shared_scaling,
@@ -41,8 +42,15 @@ from timeseries.deeplearning.models.rows import (
 )
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
-from timeseries.deeplearning.progress import progress_line
-from timeseries.deeplearning.rehearsal import choose_device
+from timeseries.deeplearning.progress import listeners
+from timeseries.deeplearning.rehearsal import (
+    BatchSizeCurve,
+    LearningRateCurve,
+    Rehearsal,
+    choose_device,
+    find_batch_size,
+    find_learning_rate,
+)
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import (
@@ -109,8 +117,10 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         y: npt.ArrayLike,
         *,
         validation_split: float = 0.0,
+        window_weight: npt.ArrayLike | None = None,
         checkpoint: Checkpoints | str | PathLike[str] | None = None,
         resume: str | PathLike[str] | None = None,
+        callbacks: Iterable[Callback] = (),
         verbose: bool = False,
     ) -> Self:
         """Fit the network to every window of X.
@@ -125,11 +135,17 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         validation_split : float
             The share that only watches: the weights of the epoch that does best on it stay. It is taken from
             the end: of the rows; of the steps of each sequence; of the sequences, where each has one target.
+        window_weight : array of shape (n,), or of the shape of a y of one target, optional
+            How much the window counts that ends at each row, or at the end of each sequence; the training and
+            the validation loss are weighted means. (It is not scikit-learn's sample_weight: a row of weight 0
+            still stands in the windows of the rows after it.)
         checkpoint : path or Checkpoints, optional
             A file that keeps the training while it lasts, every minute or as often as Checkpoints says.
         resume : path, optional
             The checkpoint to go on from: the weights become those of an uninterrupted fit, bit for bit (on
             the CPU, with the same versions and number of threads).
+        callbacks : iterable of Callback
+            Told of every step and every epoch; training ends when one of them wants it.
         verbose : bool
             Show on one line how far training is, if the standard error stream is a terminal.
 
@@ -155,41 +171,60 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         UnusedStepsWarning
             When sequences with one target each are longer than a window.
         """
-        rows = read_rows(self, X, reset=True)
-        targets = read_targets(y, rows, self.output_size)
-        against = misfits(self, rows, targets, validation_split=validation_split, verbose=verbose)
-        self.check_settings(*against)
-        warn_of_data(self, rows, targets)
-        kind = {"one_per_sequence": targets.one_per_sequence}
-        train, validation = split(rows, share=validation_split, horizon=self.horizon, **kind)
-        table = series_table(rows, targets.values)
-        scaling = shared_scaling(table, train, **kind)
-        watching = validation.windows(rows, self.horizon)
+        callback = listeners(callbacks, verbose=verbose is True)
+        data = self._prepare(X, y, validation_split, window_weight, verbose=verbose)
         wanted = wanted_checkpoints(checkpoint, resume)
         keeper = None
         if wanted is not None:
-            data = fingerprint(X=rows.values, y=targets.values, sequences=rows.offsets)
-            how = {"fit": {"validation_split": validation_split}, "data": data}
+            how = {"fit": {"validation_split": validation_split}, "data": data.fingerprint()}
             settings = self.stored_settings()
             keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
-        windows, each = train.windows(rows, self.horizon), Scaling(repeated(scaling, table))
-        placed = copy(self)
-        placed.device = choose_device(self, table, each, windows)
+        placed, gather = self._placed(data)
         with sole_writer(wanted):
             self.network_, self.history_, interrupted = fit_network(
                 placed,
-                self._gather(table, each, placed.device),
-                train=windows,
-                validation=watching if len(watching) else None,
-                callback=progress_line() if verbose else None,
+                gather,
+                train=data.train,
+                validation=data.validation if len(data.validation) else None,
+                callback=callback,
                 keeper=keeper,
             )
-        self.sizes_ = sizes_for(self, table)
-        self.center_, self.scale_ = scaling.center, scaling.scale  # (1, F+D) each
-        self.one_target_, self.one_per_sequence_ = targets.one_target, targets.one_per_sequence
+        self.sizes_ = sizes_for(self, data.table)
+        self.center_, self.scale_ = data.scaling.center, data.scaling.scale  # (1, F+D) each
+        self.one_target_, self.one_per_sequence_ = data.targets.one_target, data.targets.one_per_sequence
         if interrupted:
             raise KeyboardInterrupt
         return self
+
+    def find_learning_rate(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, steps: int = 100
+    ) -> LearningRateCurve:
+        """Try growing learning rates on a copy, and show how the loss answers.
+
+        Parameters
+        ----------
+        X, y
+            As for ``fit``.
+        steps : int
+            Optimiser steps.
+
+        Returns
+        -------
+        LearningRateCurve
+            With its ``suggestion``; nothing is fitted or changed.
+        """
+        return find_learning_rate(self._rehearsal(X, y), steps)
+
+    def find_batch_size(self, X: npt.ArrayLike, y: npt.ArrayLike) -> BatchSizeCurve:
+        """Time a few steps on batches of every size, on a copy.
+
+        Returns
+        -------
+        BatchSizeCurve
+            With its ``suggestion``: the smallest batch that learns from nearly as many windows in a second as
+            the fastest.
+        """
+        return find_batch_size(self._rehearsal(X, y))
 
     def predict(self, X: npt.ArrayLike, *, steps: int | None = None) -> Any:
         """Predict the targets that belong to X, or these and the ones that follow.
@@ -309,7 +344,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         manifest: dict[str, Any] = {
             "kind": "estimator",
             "model": self.name,
-            "settings": self.stored_settings(),
+            "settings": self.stored_settings() | {"device": next(self.network_.parameters()).device.type},
             "sizes": asdict(self.sizes_),
             "history": self.history_,
             "one_target": self.one_target_,
@@ -362,6 +397,45 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             raise ArtifactError(
                 f"{path} lacks a part of a {self.name} model or holds a wrong one: {error}."
             ) from error
+
+    def _rehearsal(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Rehearsal:
+        tried = clone(self)
+        data = tried._prepare(X, y)
+        placed, gather = tried._placed(data)
+        return Rehearsal(placed, gather, data.train)
+
+    def _prepare(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        validation_split: float = 0.0,
+        window_weight: npt.ArrayLike | None = None,
+        *,
+        verbose: bool = False,
+    ) -> Prepared:
+        """Check X, y and all settings, and find windows and scaling."""
+        rows = read_rows(self, X, reset=True)
+        targets = read_targets(y, rows, self.output_size)
+        weights = None if window_weight is None else read_weights(window_weight, rows, targets)
+        against = misfits(self, rows, targets, validation_split=validation_split, verbose=verbose)
+        self.check_settings(*against)
+        warn_of_data(self, rows, targets)
+        kind = {"one_per_sequence": targets.one_per_sequence}
+        train, validation = split(rows, share=validation_split, horizon=self.horizon, **kind)
+        table = series_table(rows, targets.values, weights)
+        return Prepared(
+            targets,
+            table,
+            shared_scaling(table, train, **kind),
+            train.windows(rows, self.horizon, self.window_step),
+            validation.windows(rows, self.horizon),
+        )
+
+    def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
+        """Return a copy with the device that it is to train on, and the door to the windows there."""
+        scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
+        placed.device = choose_device(self, data.table, scaling, data.train)
+        return placed, self._gather(data.table, scaling, placed.device)
 
     def _gather(self, table: SeriesTable, scaling: Scaling, device: str) -> ResidentGather:
         buffers = Buffers(table, context=self.sequence_length, device=device)

@@ -75,9 +75,9 @@ def warn_of_data(settings: TrainingSettings, rows: Rows, targets: Targets) -> No
                 f"Sequences of X have up to {longest} steps, of which a window shows the last "
                 f"{settings.sequence_length}. Set sequence_length={longest} to use all of them.",
                 UnusedStepsWarning,
-                stacklevel=3,
+                stacklevel=4,
             )
     found = leaks(X, targets.values, offsets, shifts=shifts)
     if found:
         text = told(found, rows.names, targets.values.shape[1])
-        warnings.warn(text, LeakageWarning, stacklevel=3)
+        warnings.warn(text, LeakageWarning, stacklevel=4)

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
+from timeseries.deeplearning.checkpoint import fingerprint
 from timeseries.deeplearning.engine import fit_scaling
 from timeseries.deeplearning.gather import Affine, SeriesTable
 from timeseries.errors import DataError
@@ -164,6 +165,36 @@ def read_targets(y: Any, rows: Rows, output_size: int | None = None) -> Targets:
     return targets
 
 
+def read_weights(window_weight: Any, rows: Rows, targets: Targets) -> Floats:
+    """Read how much windows count, in the shape of the y of one target, and make them 1 on average.
+
+    Returns
+    -------
+    array of shape (N,)
+        By the row at which a window ends.
+
+    Raises
+    ------
+    DataError
+        If there are not as many as windows, or one is negative or no number, or all are 0.
+    """
+    given = read_targets(window_weight, rows)._replace(one_per_sequence=targets.one_per_sequence)
+    weights = given.values  # (N, 1), or (S, 1)
+    expected = len(rows.lengths) if targets.one_per_sequence else len(rows.values)
+    if weights.shape != (expected, 1):
+        raise DataError(
+            f"window_weight should hold one number for each of the {expected} windows of X, got "
+            f"{' x '.join(map(str, weights.shape))}."
+        )
+    if weights.min() < 0 or not weights.any():
+        at = int(weights.argmin())
+        raise DataError(
+            f"window_weight must be 0 or more, and not 0 everywhere, but number {at} is {weights[at, 0]:g}."
+        )
+    weights = weights[:, 0] / weights.mean()
+    return np.repeat(weights, rows.lengths) if targets.one_per_sequence else weights
+
+
 def _row_targets(y: Any, rows: Rows) -> Targets:
     _refuse_no_numbers("y", y)
     array = check_array(y, ensure_2d=False, input_name="y", **NUMBERS)  # (n,) or (n, D)
@@ -205,7 +236,7 @@ def _numbers(array: npt.NDArray[Any]) -> Floats:
     return check_array(array, ensure_2d=False, input_name="y", **NUMBERS)  # type: ignore[no-any-return]
 
 
-def series_table(rows: Rows, targets: Floats) -> SeriesTable:
+def series_table(rows: Rows, targets: Floats, weights: Floats | None = None) -> SeriesTable:
     """Put rows and their targets, (N, D) or (S, D), into the table that windows are cut from.
 
     A window ends at the row of its target. One target per sequence stands at all rows of it; windows end at
@@ -221,6 +252,7 @@ def series_table(rows: Rows, targets: Floats) -> SeriesTable:
         inputs=slice(0, features),
         targets=slice(features, features + count),
         lead=0,  # the window's last row belongs to the first target
+        weights=weights,
     )
 
 
@@ -230,9 +262,9 @@ class Part(NamedTuple):
     start: Ints  # (S,)
     stop: Ints  # (S,)
 
-    def windows(self, rows: Rows, horizon: int) -> WindowIndex:
-        """Return the windows whose targets lie in this part."""
-        return index_windows(rows.offsets, self.start, self.stop, horizon=horizon, lead=0)
+    def windows(self, rows: Rows, horizon: int, step: int = 1) -> WindowIndex:
+        """Return the windows whose targets lie in this part, ``step`` rows apart."""
+        return index_windows(rows.offsets, self.start, self.stop, horizon=horizon, lead=0, step=step)
 
 
 class Split(NamedTuple):
@@ -268,6 +300,23 @@ def split(rows: Rows, *, one_per_sequence: bool, share: float, horizon: int) -> 
                 f"but each part needs at least horizon = {horizon} {each}."
             )
     return parts
+
+
+class Prepared(NamedTuple):
+    """X and y, ready to be trained on."""
+
+    targets: Targets
+    table: SeriesTable
+    scaling: Affine  # of every sequence, (1, F+D)
+    train: WindowIndex
+    validation: WindowIndex
+
+    def fingerprint(self) -> dict[str, str]:
+        """Return a checksum per part of the data."""
+        values, weights = self.table.values, self.table.weights
+        parts = {"X": values[:, self.table.inputs], "y": values[:, self.table.targets]}
+        parts |= {} if weights is None else {"window_weight": weights}
+        return fingerprint(**parts, sequences=self.table.offsets)
 
 
 def shared_scaling(table: SeriesTable, train: Part, *, one_per_sequence: bool) -> Affine:
