@@ -28,11 +28,13 @@ from timeseries.errors import (
 from timeseries.forecaster import Forecaster
 
 SMALL = {
+    "cnn": {"channels": (8, 4)},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": (8, 4), "patch_length": 2},
     "lstm": {"hidden_size": 8, "num_layers": 1},
     "nlinear": {},
     "rnn": {"hidden_size": 8, "num_layers": 1, "bidirectional": True},
+    "tcn": {"channels": 8, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
 }
 every_model = pytest.mark.parametrize("name", sorted(MODELS))

@@ -35,6 +35,12 @@ _PATCHES = _TRAINING | {
     "hidden_size": 128,
     "num_layers": 1,
 }
+_TEXTBOOK = _TRAINING | {
+    "instance_norm": True,
+    "linear_skip": True,
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+}
 
 RECIPES: dict[str, Recipe] = {
     "lstm": Recipe("lstm", _PATCHES, "an LSTM that reads a season at once: accurate in seconds"),
@@ -72,6 +78,10 @@ RECIPES: dict[str, Recipe] = {
         {"instance_norm": True, "batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0},
         "a causal Transformer (not part of the search)",
     ),
+    "cnn": Recipe(
+        "cnn", _TEXTBOOK | {"pool_size": 8}, "convolutions over the window (not part of the search)"
+    ),
+    "tcn": Recipe("tcn", _TEXTBOOK, "dilated causal convolutions (not part of the search)"),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
 NAMES = [name for name in RECIPES if name != "custom"]  # a model of your own is named by its network

@@ -9,12 +9,14 @@ import torch
 from timeseries.deeplearning.layers import instance_norm
 from timeseries.deeplearning.layers.attention import causal_mask
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
+from timeseries.deeplearning.networks.cnn import CNNNetwork
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
+from timeseries.deeplearning.networks.tcn import TCNNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import UnsupportedError
@@ -43,6 +45,15 @@ def transformer(sizes):
     return TransformerNetwork(sizes, d_model=8, nhead=2, num_layers=2, dropout=0.1)
 
 
+def cnn(**settings):
+    settings = {"channels": (8, 6), "kernel_size": 3, "pool_size": 4, "dropout": 0.1} | settings
+    return lambda sizes: CNNNetwork(sizes, **settings)
+
+
+def tcn(sizes):
+    return TCNNetwork(sizes, channels=(8, 8, 6), kernel_size=2, dropout=0.1)
+
+
 def dlinear(sizes):
     return DLinearNetwork(sizes, kernel_size=5)
 
@@ -68,6 +79,10 @@ NETWORKS = {
     "lstm of two widths from both ends": recurrent("lstm", hidden_sizes=(6, 4), bidirectional=True),
     "lstm over patches": recurrent("lstm", patch_length=4),
     "gru over uneven patches": recurrent("gru", patch_length=5),
+    "cnn": cnn(),
+    "cnn, batch norm, even kernel": cnn(kernel_size=4, pool_size=5, normalization="batch"),
+    "cnn, layer norm": cnn(normalization="layer"),
+    "tcn": tcn,
     "transformer": transformer,
     "nlinear": NLinearNetwork,
     "dlinear": dlinear,
@@ -97,6 +112,7 @@ EVERY_POSITION = [
     "gru over uneven patches",
     "gru, last value",
     "lstm over patches, last value",
+    "tcn",
 ]
 CASES = [
     pytest.param(build, sizes, id=f"{name} | {data}")

@@ -4,23 +4,27 @@
 """
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.cnn import CNN1DModel
 from timeseries.deeplearning.models.custom import CustomModel
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.deeplearning.models.rnn import RNNModel
+from timeseries.deeplearning.models.tcn import TCNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.errors import unknown_name
 
 __all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
+    "cnn": CNN1DModel,
     "dlinear": DLinearModel,
     "gru": GRUModel,
     "lstm": LSTMModel,
     "nlinear": NLinearModel,
     "rnn": RNNModel,
+    "tcn": TCNModel,
     "transformer": TransformerModel,
 }
 
