@@ -82,6 +82,12 @@ RECIPES: dict[str, Recipe] = {
         "cnn", _TEXTBOOK | {"pool_size": 8}, "convolutions over the window (not part of the search)"
     ),
     "tcn": Recipe("tcn", _TEXTBOOK, "dilated causal convolutions (not part of the search)"),
+    "patchtst": Recipe(
+        "patchtst",
+        _TEXTBOOK | {"patch_length": OF_SEASON, "d_model": 64, "nhead": 4, "dim_feedforward": 128},
+        "a Transformer over patches (not part of the search)",
+    ),
+    "mlp": Recipe("mlp", _TEXTBOOK, "hidden layers over the whole window (not part of the search)"),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
 NAMES = [name for name in RECIPES if name != "custom"]  # a model of your own is named by its network

@@ -7,14 +7,16 @@ import pytest
 import torch
 
 from timeseries.deeplearning.layers import instance_norm
-from timeseries.deeplearning.layers.attention import causal_mask
+from timeseries.deeplearning.layers.attention import attention_mask
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
 from timeseries.deeplearning.networks.cnn import CNNNetwork
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
+from timeseries.deeplearning.networks.mlp import MLPNetwork
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
+from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.networks.tcn import TCNNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
@@ -41,8 +43,18 @@ def recurrent(cell, **settings):
 lstm = recurrent("lstm")
 
 
-def transformer(sizes):
-    return TransformerNetwork(sizes, d_model=8, nhead=2, num_layers=2, dropout=0.1)
+def transformer(**settings):
+    settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dropout": 0.1} | settings
+    return lambda sizes: TransformerNetwork(sizes, **settings)
+
+
+def patchtst(patch_length, stride):
+    encoder = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    return lambda sizes: PatchTSTNetwork(sizes, patch_length=patch_length, stride=stride, **encoder)
+
+
+def mlp(sizes):
+    return MLPNetwork(sizes, hidden_sizes=(16, 8), dropout=0.1)
 
 
 def cnn(**settings):
@@ -83,7 +95,11 @@ NETWORKS = {
     "cnn, batch norm, even kernel": cnn(kernel_size=4, pool_size=5, normalization="batch"),
     "cnn, layer norm": cnn(normalization="layer"),
     "tcn": tcn,
-    "transformer": transformer,
+    "transformer": transformer(),
+    "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
+    "patchtst": patchtst(4, 2),
+    "patchtst, uneven patches": patchtst(5, 3),
+    "mlp": mlp,
     "nlinear": NLinearNetwork,
     "dlinear": dlinear,
     "lstm, instance norm": normalized(lstm),
@@ -91,7 +107,7 @@ NETWORKS = {
     "gru, last value": around_last(recurrent("gru")),
     "lstm over patches, last value": around_last(recurrent("lstm", patch_length=4)),
     "gru, instance norm, last value, linear skip": normalized(around_last(skipped(recurrent("gru")))),
-    "transformer, instance norm": normalized(transformer),
+    "transformer, instance norm": normalized(transformer()),
 }
 STREAMING = [
     "lstm",
@@ -299,7 +315,7 @@ def test_a_network_that_cannot_stream_refuses_by_name(name):
 
 def test_attention_sees_no_later_step_and_no_masked_one():
     present = torch.tensor([[False, True, True, False]])
-    allowed = ~causal_mask(4, present, 1, torch.device("cpu"))[0]
+    allowed = ~attention_mask(4, present, 1, torch.device("cpu"), causal=True)[0]
     assert allowed.int().tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
 
 

@@ -51,6 +51,13 @@ def held(values: Tensor, seen: Tensor) -> Tensor:
     return values.masked_fill(~seen, 0.0).gather(1, last.clamp(min=0))  # (B, T, F)
 
 
+def of_length(x: Tensor, present: Tensor | None, length: int) -> Tensor:
+    """Return the newest ``length`` steps of x (B, T, W), zeros for those that are absent or before it."""
+    if present is not None:
+        x = x.masked_fill(~present.unsqueeze(-1), 0.0)  # (B, T, W)
+    return nn.functional.pad(x, (0, 0, length - x.shape[1], 0))  # (B, length, W); fewer than none are cut
+
+
 def without_missing(window: Window) -> Tensor:
     """Return `carried_forward`, but before the first observed value of a feature stands that value.
 

@@ -9,7 +9,9 @@ from timeseries.deeplearning.models.custom import CustomModel
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
+from timeseries.deeplearning.models.mlp import MLPModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
+from timeseries.deeplearning.models.patchtst import PatchTSTModel
 from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.models.tcn import TCNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
@@ -22,7 +24,9 @@ MODELS: dict[str, type[WindowRegressor]] = {
     "dlinear": DLinearModel,
     "gru": GRUModel,
     "lstm": LSTMModel,
+    "mlp": MLPModel,
     "nlinear": NLinearModel,
+    "patchtst": PatchTSTModel,
     "rnn": RNNModel,
     "tcn": TCNModel,
     "transformer": TransformerModel,

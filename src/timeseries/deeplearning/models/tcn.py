@@ -75,10 +75,11 @@ class TCNModel(HeadSettings, WindowRegressor):
         super().check_settings()
         unseen = self.sequence_length - self.receptive_field
         if unseen > 0:
+            blocks, seen = _counted(self._blocks, "block"), _counted(self.receptive_field, "step")
             warnings.warn(
-                f"The forecast of a TCN of {_counted(self._blocks, 'block')} with kernel_size={self.kernel_size} "
-                f"sees {_counted(self.receptive_field, 'step')}, but sequence_length={self.sequence_length}: the oldest "
-                f"{unseen} of them never matter. {self._way_to_see_all()}",
+                f"The forecast of a TCN of {blocks} with kernel_size={self.kernel_size} sees {seen}, but "
+                f"sequence_length={self.sequence_length}: the oldest {unseen} of them never matter. "
+                f"{self._way_to_see_all()}",
                 stacklevel=3,
             )
 
