@@ -38,6 +38,7 @@ SMALL = {
     "rnn": {"hidden_size": 8, "num_layers": 1, "bidirectional": True},
     "tcn": {"channels": 8, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
+    "transformer_xl": {"segment_length": 3, "memory_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
 }
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 

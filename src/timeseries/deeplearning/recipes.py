@@ -88,6 +88,9 @@ RECIPES: dict[str, Recipe] = {
         "a Transformer over patches (not part of the search)",
     ),
     "mlp": Recipe("mlp", _TEXTBOOK, "hidden layers over the whole window (not part of the search)"),
+    "transformer_xl": Recipe(
+        "transformer_xl", _TEXTBOOK, "a Transformer with a memory (not part of the search)"
+    ),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
 NAMES = [name for name in RECIPES if name != "custom"]  # a model of your own is named by its network

@@ -31,6 +31,14 @@ SMALL = {
     "rnn": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
     "tcn": {"channels": 16, "num_layers": 2, "epochs": 40},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
+    "transformer_xl": {
+        "segment_length": 2,
+        "memory_length": 2,
+        "d_model": 8,
+        "nhead": 2,
+        "num_layers": 1,
+        "epochs": 20,
+    },
 }
 ORDER_CHECKS = dict.fromkeys(
     ["check_methods_sample_order_invariance", "check_methods_subset_invariance"],

@@ -20,6 +20,7 @@ from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.networks.tcn import TCNNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
+from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import UnsupportedError
 
@@ -46,6 +47,12 @@ lstm = recurrent("lstm")
 def transformer(**settings):
     settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dropout": 0.1} | settings
     return lambda sizes: TransformerNetwork(sizes, **settings)
+
+
+def transformer_xl(segment_length, memory_length):
+    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    lengths = {"segment_length": segment_length, "memory_length": memory_length}
+    return lambda sizes: TransformerXLNetwork(sizes, **lengths, **layers)
 
 
 def patchtst(patch_length, stride):
@@ -97,6 +104,8 @@ NETWORKS = {
     "tcn": tcn,
     "transformer": transformer(),
     "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
+    "transformer xl": transformer_xl(5, 4),
+    "transformer xl without a memory": transformer_xl(4, 0),
     "patchtst": patchtst(4, 2),
     "patchtst, uneven patches": patchtst(5, 3),
     "mlp": mlp,

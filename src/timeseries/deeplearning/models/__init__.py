@@ -15,6 +15,7 @@ from timeseries.deeplearning.models.patchtst import PatchTSTModel
 from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.models.tcn import TCNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
+from timeseries.deeplearning.models.transformer_xl import TransformerXLModel
 from timeseries.errors import unknown_name
 
 __all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
@@ -30,6 +31,7 @@ MODELS: dict[str, type[WindowRegressor]] = {
     "rnn": RNNModel,
     "tcn": TCNModel,
     "transformer": TransformerModel,
+    "transformer_xl": TransformerXLModel,
 }
 
 
