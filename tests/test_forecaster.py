@@ -35,6 +35,7 @@ SMALL = {
     "mlp": {"hidden_size": 8},
     "nlinear": {},
     "patchtst": {"patch_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "reformer": {"chunk_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
     "rnn": {"hidden_size": 8, "num_layers": 1, "bidirectional": True},
     "tcn": {"channels": 8, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},

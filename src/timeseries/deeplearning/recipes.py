@@ -91,6 +91,9 @@ RECIPES: dict[str, Recipe] = {
     "transformer_xl": Recipe(
         "transformer_xl", _TEXTBOOK, "a Transformer with a memory (not part of the search)"
     ),
+    "reformer": Recipe(
+        "reformer", _TEXTBOOK, "hashed attention and reversible layers (not part of the search)"
+    ),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
 NAMES = [name for name in RECIPES if name != "custom"]  # a model of your own is named by its network

@@ -28,6 +28,7 @@ SMALL = {
     "mlp": {"hidden_size": 16, "epochs": 40},
     "nlinear": {"epochs": 20, "learning_rate": 0.01},
     "patchtst": {"patch_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 40},
+    "reformer": {"chunk_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
     "rnn": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
     "tcn": {"channels": 16, "num_layers": 2, "epochs": 40},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},

@@ -18,6 +18,7 @@ from timeseries.deeplearning.networks.mlp import MLPNetwork
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
 from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
+from timeseries.deeplearning.networks.reformer import ReformerNetwork
 from timeseries.deeplearning.networks.tcn import TCNNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
 from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
@@ -53,6 +54,12 @@ def transformer_xl(segment_length, memory_length):
     layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
     lengths = {"segment_length": segment_length, "memory_length": memory_length}
     return lambda sizes: TransformerXLNetwork(sizes, **lengths, **layers)
+
+
+def reformer(**settings):
+    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    settings = {"chunk_length": 3, "num_hashes": 2} | layers | settings
+    return lambda sizes: ReformerNetwork(sizes, **settings)
 
 
 def patchtst(patch_length, stride):
@@ -106,6 +113,8 @@ NETWORKS = {
     "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
     "transformer xl": transformer_xl(5, 4),
     "transformer xl without a memory": transformer_xl(4, 0),
+    "reformer": reformer(),
+    "reformer of one chunk": reformer(chunk_length=20, num_hashes=1),
     "patchtst": patchtst(4, 2),
     "patchtst, uneven patches": patchtst(5, 3),
     "mlp": mlp,

@@ -12,6 +12,7 @@ from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.mlp import MLPModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.deeplearning.models.patchtst import PatchTSTModel
+from timeseries.deeplearning.models.reformer import ReformerModel
 from timeseries.deeplearning.models.rnn import RNNModel
 from timeseries.deeplearning.models.tcn import TCNModel
 from timeseries.deeplearning.models.transformer import TransformerModel
@@ -28,6 +29,7 @@ MODELS: dict[str, type[WindowRegressor]] = {
     "mlp": MLPModel,
     "nlinear": NLinearModel,
     "patchtst": PatchTSTModel,
+    "reformer": ReformerModel,
     "rnn": RNNModel,
     "tcn": TCNModel,
     "transformer": TransformerModel,

@@ -2,13 +2,12 @@
 
 from itertools import pairwise
 
-import torch
 from torch import Tensor, nn
 
 from timeseries.deeplearning.layers.convolution import ResidualBlock, only_present
 from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head, head_at_positions
-from timeseries.deeplearning.layers.inputs import WindowInputs, held
-from timeseries.deeplearning.layers.recurrence import steps_since_present
+from timeseries.deeplearning.layers.inputs import WindowInputs
+from timeseries.deeplearning.layers.last_present import known_states
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes, Window
 
@@ -76,13 +75,7 @@ class TCNNetwork(ForecastNetwork):
         states = only_present(x.transpose(1, 2), present)  # (B, W, T)
         for block in self.blocks:
             states = block(states, present)  # (B, C, T)
-        states = states.transpose(1, 2)  # (B, T, C)
-        if present is not None:
-            states = held(states, present.unsqueeze(-1).expand_as(states))  # (B, T, C)
-        if not self.masked:
-            return states
-        age = steps_since_present(present, x).log1p().unsqueeze(-1)  # (B, T, 1)
-        return torch.cat([states, age], dim=-1)  # (B, T, C+1)
+        return known_states(states.transpose(1, 2), present, aged=self.masked)  # (B, T, C [+1])
 
 
 def receptive_field(kernel_size: int, blocks: int) -> int:

@@ -1,0 +1,144 @@
+"""Attention to the steps of the same bucket of a hash, found by sorting (Kitaev et al. 2020, section 2)."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+SELF_PENALTY = 1e5  # of the score of a step with itself: it counts where there is no other
+
+
+class LSHAttention(nn.Module):
+    """Causal attention with shared queries and keys, by locality-sensitive hashing.
+
+    Steps are hashed by random rotations, drawn once with the weights, and sorted by bucket; in that order
+    they are cut into chunks. A step looks at the present steps before it that share its bucket and stand in
+    its chunk or the one before; at itself only when there is no other. Rounds of other rotations find what
+    one misses; what several find counts once (equations 5 to 8 of the paper).
+
+    Who shares a chunk depends on all steps of the window, in the paper too: a step never sees a later one,
+    but later ones may move an earlier one out of its reach.
+
+    Parameters
+    ----------
+    width : int
+        Features of a step (W).
+    num_heads : int
+        Attention heads (N); they share the width evenly.
+    chunk_length : int
+        Steps of a chunk (m).
+    num_buckets : int
+        Buckets of a round: an even number, or 1.
+    num_hashes : int
+        Rounds (R).
+    """
+
+    rotations: Tensor | None  # (R, N, d, num_buckets/2)
+
+    def __init__(
+        self, width: int, num_heads: int, *, chunk_length: int, num_buckets: int, num_hashes: int
+    ) -> None:
+        super().__init__()
+        self.heads = (num_heads, width // num_heads)
+        self.query, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(3))
+        shape = (num_hashes, *self.heads, num_buckets // 2)
+        self.register_buffer("rotations", torch.randn(shape) if num_buckets > 1 else None)
+        self.chunk_length, self.num_buckets, self.num_hashes = chunk_length, num_buckets, num_hashes
+
+    def buckets(self, x: Tensor, present: Tensor | None) -> Tensor:
+        """Return the bucket of every step of x (B, T, W) in every round, (B, R, N, T).
+
+        An absent step is in a bucket of its own kind, ``num_buckets``, which stands behind all others.
+        """
+        query = self._split(self.query(x))  # (B, N, T, d)
+        if self.rotations is None:
+            shape = (len(x), self.num_hashes, self.heads[0], x.shape[1])
+            buckets = torch.zeros(shape, dtype=torch.long, device=x.device)  # (B, R, N, T)
+        else:
+            rotated = torch.einsum("bntd,rndk->brntk", query, self.rotations)  # (B, R, N, T, buckets/2)
+            buckets = torch.cat([rotated, -rotated], dim=-1).argmax(dim=-1)  # (B, R, N, T)
+        if present is None:
+            return buckets
+        return buckets.masked_fill(~present[:, None, None], self.num_buckets)
+
+    def forward(self, x: Tensor, buckets: Tensor) -> Tensor:
+        """Let the steps of x (B, T, W) look at those of their buckets (B, R, N, T): (B, T, W)."""
+        steps = x.shape[1]
+        filling = (0, -steps % self.chunk_length)  # behind the newest step, as absent steps
+        buckets = nn.functional.pad(buckets, filling, value=self.num_buckets)  # (B, R, N, T')
+        padded = nn.functional.pad(x, (0, 0, *filling))  # (B, T', W)
+        query, value = self._split(self.query(padded)), self._split(self.value(padded))  # (B, N, T', d)
+        key = nn.functional.normalize(query, dim=-1) / math.sqrt(self.heads[1])  # (B, N, T', d)
+
+        place = torch.arange(buckets.shape[-1], device=x.device)  # (T',)
+        order = (buckets * len(place) + place).argsort(dim=-1)  # (B, R, N, T')
+        queries, keys, values = (self._chunks(_sorted(part, order)) for part in (query, key, value))
+        keys, values = _with_previous(keys), _with_previous(values)  # (B, R, N, C, 2m, d)
+        scores = queries @ keys.transpose(-1, -2)  # (B, R, N, C, m, 2m)
+        scores = self._allowed(scores, buckets, order)  # (B, R, N, C, m, 2m)
+
+        total = scores.logsumexp(dim=-1)  # (B, R, N, C, m)
+        found = (scores - total.unsqueeze(-1)).exp() @ values  # (B, R, N, C, m, d)
+        back = order.argsort(dim=-1)  # (B, R, N, T')
+        share = total.flatten(-2).gather(-1, back).softmax(dim=1)  # (B, R, N, T')
+        found = found.flatten(-3, -2).gather(-2, _each(back, found.shape[-1]))  # (B, R, N, T', d)
+        joined = (share.unsqueeze(-1) * found).sum(dim=1)[..., :steps, :]  # (B, N, T, d)
+        return self.output(joined.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # (B, T, W)
+
+    def _allowed(self, scores: Tensor, buckets: Tensor, order: Tensor) -> Tensor:
+        """Forbid what must not be seen, and count once what several rounds see: (B, R, N, C, m, 2m)."""
+        place = self._chunks(order)  # (B, R, N, C, m)
+        bucket = self._chunks(buckets.gather(-1, order))  # (B, R, N, C, m)
+        before, there = _with_previous(place, fill=order.shape[-1]), _with_previous(bucket, fill=-1)
+        same = bucket.unsqueeze(-1) == there.unsqueeze(-2)  # (B, R, N, C, m, 2m)
+        present = there.unsqueeze(-2) < self.num_buckets  # (B, R, N, C, 1, 2m)
+        earlier = before.unsqueeze(-2) < place.unsqueeze(-1)  # (B, R, N, C, m, 2m)
+        itself = before.unsqueeze(-2) == place.unsqueeze(-1)  # (B, R, N, C, m, 2m)
+        scores = scores.masked_fill(~(same & present & earlier | itself), -torch.inf)
+        scores = scores - SELF_PENALTY * itself
+        return scores if self.num_hashes == 1 else scores - self._rounds(buckets, order).log()
+
+    def _rounds(self, buckets: Tensor, order: Tensor) -> Tensor:
+        """Return in how many rounds a query finds a key, at least 1: (B, R, N, C, m, 2m)."""
+        chunk = order.argsort(dim=-1) // self.chunk_length  # (B, R, N, T') where a step stands in each round
+        count: Tensor | int = 0
+        for other in range(self.num_hashes):
+            ours, theirs = (
+                _there(self._chunks(part[:, other : other + 1].expand_as(order).gather(-1, order)))
+                for part in (buckets, chunk)
+            )
+            near = (theirs[0] - theirs[1]).abs() <= 1  # (B, R, N, C, m, 2m)
+            count = count + ((ours[0] == ours[1]) & near)
+        return torch.as_tensor(count).clamp(min=1)
+
+    def _chunks(self, x: Tensor) -> Tensor:
+        """Cut the sorted steps into chunks, (B, R, N, T', ...) -> (B, R, N, C, m, ...)."""
+        return x.reshape(*x.shape[:3], -1, self.chunk_length, *x.shape[4:])
+
+    def _split(self, x: Tensor) -> Tensor:
+        return x.reshape(*x.shape[:-1], *self.heads).transpose(1, 2)  # (B, N, T, d)
+
+
+def _each(index: Tensor, width: int) -> Tensor:
+    """Repeat an index (..., T) for every feature: (..., T, width)."""
+    return index.unsqueeze(-1).expand(*index.shape, width)
+
+
+def _sorted(x: Tensor, order: Tensor) -> Tensor:
+    """Bring x (B, N, T, d) into the order (B, R, N, T) of every round: (B, R, N, T, d)."""
+    rounds = x.unsqueeze(1).expand(-1, order.shape[1], -1, -1, -1)  # (B, R, N, T, d)
+    return rounds.gather(-2, _each(order, x.shape[-1]))
+
+
+def _with_previous(chunks: Tensor, fill: float = 0.0) -> Tensor:
+    """Put every chunk behind the one before it, the first behind filling.
+
+    (B, R, N, C, m, ...) -> (B, R, N, C, 2m, ...)
+    """
+    first = torch.full_like(chunks[:, :, :, :1], fill)  # (B, R, N, 1, m, ...)
+    return torch.cat([torch.cat([first, chunks[:, :, :, :-1]], dim=3), chunks], dim=4)
+
+
+def _there(chunks: Tensor) -> tuple[Tensor, Tensor]:
+    """Return a number of the queries (..., m, 1), and of the keys that they may reach (..., 1, 2m)."""
+    return chunks.unsqueeze(-1), _with_previous(chunks, fill=-2).unsqueeze(-2)
