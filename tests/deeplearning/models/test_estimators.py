@@ -21,16 +21,16 @@ from timeseries.errors import ArtifactError, DataError, SettingError
 from timeseries.normalization import DataNormalizer
 
 SMALL = {
-    "cnn": {"channels": 16, "num_layers": 1, "pool_size": 3, "epochs": 40},
+    "cnn": {"channels": 16, "num_layers": 1, "pool_size": 3, "epochs": 20},
     "dlinear": {"kernel_size": 3, "epochs": 20, "learning_rate": 0.01},
     "gru": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
     "lstm": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
     "mlp": {"hidden_size": 16, "epochs": 40},
     "nlinear": {"epochs": 20, "learning_rate": 0.01},
-    "patchtst": {"patch_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 40},
-    "reformer": {"chunk_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
+    "patchtst": {"patch_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
+    "reformer": {"chunk_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
     "rnn": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
-    "tcn": {"channels": 16, "num_layers": 2, "epochs": 40},
+    "tcn": {"channels": 16, "num_layers": 1, "epochs": 20},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
     "transformer_xl": {
         "segment_length": 2,

@@ -30,7 +30,7 @@ class LSHAttention(nn.Module):
     num_buckets : int
         Buckets of a round: an even number, or 1.
     num_hashes : int
-        Rounds (R).
+        Rounds (R); with a single bucket they are all the same, and one is run.
     """
 
     rotations: Tensor | None  # (R, N, d, num_buckets/2)
@@ -43,7 +43,8 @@ class LSHAttention(nn.Module):
         self.query, self.value, self.output = (nn.Linear(width, width, bias=False) for _ in range(3))
         shape = (num_hashes, *self.heads, num_buckets // 2)
         self.register_buffer("rotations", torch.randn(shape) if num_buckets > 1 else None)
-        self.chunk_length, self.num_buckets, self.num_hashes = chunk_length, num_buckets, num_hashes
+        self.chunk_length, self.num_buckets = chunk_length, num_buckets
+        self.num_hashes = num_hashes if num_buckets > 1 else 1
 
     def buckets(self, x: Tensor, present: Tensor | None) -> Tensor:
         """Return the bucket of every step of x (B, T, W) in every round, (B, R, N, T).
@@ -64,7 +65,8 @@ class LSHAttention(nn.Module):
     def forward(self, x: Tensor, buckets: Tensor) -> Tensor:
         """Let the steps of x (B, T, W) look at those of their buckets (B, R, N, T): (B, T, W)."""
         steps = x.shape[1]
-        filling = (0, -steps % self.chunk_length)  # behind the newest step, as absent steps
+        chunk_length = min(steps, self.chunk_length)
+        filling = (0, -steps % chunk_length)  # behind the newest step, as absent steps
         buckets = nn.functional.pad(buckets, filling, value=self.num_buckets)  # (B, R, N, T')
         padded = nn.functional.pad(x, (0, 0, *filling))  # (B, T', W)
         query, value = self._split(self.query(padded)), self._split(self.value(padded))  # (B, N, T', d)
@@ -72,10 +74,12 @@ class LSHAttention(nn.Module):
 
         place = torch.arange(buckets.shape[-1], device=x.device)  # (T',)
         order = (buckets * len(place) + place).argsort(dim=-1)  # (B, R, N, T')
-        queries, keys, values = (self._chunks(_sorted(part, order)) for part in (query, key, value))
+        queries, keys, values = (
+            _chunks(_sorted(part, order), chunk_length) for part in (query, key, value)
+        )  # (B, R, N, C, m, d) each
         keys, values = _with_previous(keys), _with_previous(values)  # (B, R, N, C, 2m, d)
         scores = queries @ keys.transpose(-1, -2)  # (B, R, N, C, m, 2m)
-        scores = self._allowed(scores, buckets, order)  # (B, R, N, C, m, 2m)
+        scores = self._allowed(scores, buckets, order, chunk_length)  # (B, R, N, C, m, 2m)
 
         total = scores.logsumexp(dim=-1)  # (B, R, N, C, m)
         found = (scores - total.unsqueeze(-1)).exp() @ values  # (B, R, N, C, m, d)
@@ -85,35 +89,16 @@ class LSHAttention(nn.Module):
         joined = (share.unsqueeze(-1) * found).sum(dim=1)[..., :steps, :]  # (B, N, T, d)
         return self.output(joined.transpose(1, 2).flatten(2))  # type: ignore[no-any-return]  # (B, T, W)
 
-    def _allowed(self, scores: Tensor, buckets: Tensor, order: Tensor) -> Tensor:
+    def _allowed(self, scores: Tensor, buckets: Tensor, order: Tensor, chunk_length: int) -> Tensor:
         """Forbid what must not be seen, and count once what several rounds see: (B, R, N, C, m, 2m)."""
-        place = self._chunks(order)  # (B, R, N, C, m)
-        bucket = self._chunks(buckets.gather(-1, order))  # (B, R, N, C, m)
-        before, there = _with_previous(place, fill=order.shape[-1]), _with_previous(bucket, fill=-1)
-        same = bucket.unsqueeze(-1) == there.unsqueeze(-2)  # (B, R, N, C, m, 2m)
-        present = there.unsqueeze(-2) < self.num_buckets  # (B, R, N, C, 1, 2m)
-        earlier = before.unsqueeze(-2) < place.unsqueeze(-1)  # (B, R, N, C, m, 2m)
-        itself = before.unsqueeze(-2) == place.unsqueeze(-1)  # (B, R, N, C, m, 2m)
-        scores = scores.masked_fill(~(same & present & earlier | itself), -torch.inf)
-        scores = scores - SELF_PENALTY * itself
-        return scores if self.num_hashes == 1 else scores - self._rounds(buckets, order).log()
-
-    def _rounds(self, buckets: Tensor, order: Tensor) -> Tensor:
-        """Return in how many rounds a query finds a key, at least 1: (B, R, N, C, m, 2m)."""
-        chunk = order.argsort(dim=-1) // self.chunk_length  # (B, R, N, T') where a step stands in each round
-        count: Tensor | int = 0
-        for other in range(self.num_hashes):
-            ours, theirs = (
-                _there(self._chunks(part[:, other : other + 1].expand_as(order).gather(-1, order)))
-                for part in (buckets, chunk)
-            )
-            near = (theirs[0] - theirs[1]).abs() <= 1  # (B, R, N, C, m, 2m)
-            count = count + ((ours[0] == ours[1]) & near)
-        return torch.as_tensor(count).clamp(min=1)
-
-    def _chunks(self, x: Tensor) -> Tensor:
-        """Cut the sorted steps into chunks, (B, R, N, T', ...) -> (B, R, N, C, m, ...)."""
-        return x.reshape(*x.shape[:3], -1, self.chunk_length, *x.shape[4:])
+        place, before = _of_both(order, chunk_length, fill=order.shape[-1])  # (..., m, 1), (..., 1, 2m)
+        bucket, there = _of_both(buckets.gather(-1, order), chunk_length, fill=-1)
+        itself = before == place  # (B, R, N, C, m, 2m)
+        seen = (there == bucket) & (there < self.num_buckets) & (before < place)  # (B, R, N, C, m, 2m)
+        scores = torch.where(itself, scores - SELF_PENALTY, scores.masked_fill(~seen, -torch.inf))
+        if self.num_hashes == 1:
+            return scores
+        return scores - _rounds(buckets, order, chunk_length).to(scores).log()  # (B, R, N, C, m, 2m)
 
     def _split(self, x: Tensor) -> Tensor:
         return x.reshape(*x.shape[:-1], *self.heads).transpose(1, 2)  # (B, N, T, d)
@@ -130,15 +115,38 @@ def _sorted(x: Tensor, order: Tensor) -> Tensor:
     return rounds.gather(-2, _each(order, x.shape[-1]))
 
 
+def _chunks(x: Tensor, chunk_length: int) -> Tensor:
+    """Cut the sorted steps into chunks, (B, R, N, T', ...) -> (B, R, N, C, m, ...)."""
+    return x.reshape(*x.shape[:3], -1, chunk_length, *x.shape[4:])
+
+
 def _with_previous(chunks: Tensor, fill: float = 0.0) -> Tensor:
-    """Put every chunk behind the one before it, the first behind filling.
+    """Put every chunk behind the one before it, the first behind filling; a single chunk stays alone.
 
     (B, R, N, C, m, ...) -> (B, R, N, C, 2m, ...)
     """
+    if chunks.shape[3] == 1:
+        return chunks  # (B, R, N, 1, m, ...)
     first = torch.full_like(chunks[:, :, :, :1], fill)  # (B, R, N, 1, m, ...)
     return torch.cat([torch.cat([first, chunks[:, :, :, :-1]], dim=3), chunks], dim=4)
 
 
-def _there(chunks: Tensor) -> tuple[Tensor, Tensor]:
-    """Return a number of the queries (..., m, 1), and of the keys that they may reach (..., 1, 2m)."""
-    return chunks.unsqueeze(-1), _with_previous(chunks, fill=-2).unsqueeze(-2)
+def _of_both(x: Tensor, chunk_length: int, fill: int) -> tuple[Tensor, Tensor]:
+    """Return a number of the sorted steps (B, R, N, T') as queries (..., m, 1), and as keys (..., 1, 2m)."""
+    chunks = _chunks(x, chunk_length)  # (B, R, N, C, m)
+    return chunks.unsqueeze(-1), _with_previous(chunks, fill).unsqueeze(-2)
+
+
+def _rounds(buckets: Tensor, order: Tensor, chunk_length: int) -> Tensor:
+    """Return in how many rounds a query reaches a key before it, at least 1: (B, R, N, C, m, 2m).
+
+    A number that grows by 1 from chunk to chunk and by more from bucket to bucket tells both at once.
+    """
+    chunk = order.argsort(dim=-1) // chunk_length  # (B, R, N, T') where a step stands in each round
+    number = (buckets * (order.shape[-1] + 3) + chunk).to(torch.int32)  # (B, R, N, T')
+    count: Tensor | int = 0
+    for other in range(order.shape[1]):
+        of_round = number[:, other : other + 1].expand_as(order).gather(-1, order)  # (B, R, N, T')
+        query, key = _of_both(of_round, chunk_length, fill=-2)  # (..., m, 1), (..., 1, 2m)
+        count = count + ((query - key).abs() <= 1)  # (B, R, N, C, m, 2m)
+    return torch.as_tensor(count).clamp(min=1)

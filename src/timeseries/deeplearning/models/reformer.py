@@ -31,7 +31,7 @@ class ReformerModel(HeadSettings, WindowRegressor):
     name: ClassVar[str] = "reformer"
 
     chunk_length: int = setting(
-        16,
+        32,
         "Steps attended to at once, with those of the chunk before; a window as short is seen as a whole.",
         Integral,
         low=1,
