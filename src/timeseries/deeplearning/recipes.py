@@ -81,7 +81,11 @@ RECIPES: dict[str, Recipe] = {
     "cnn": Recipe(
         "cnn", _TEXTBOOK | {"pool_size": 8}, "convolutions over the window (not part of the search)"
     ),
-    "tcn": Recipe("tcn", _TEXTBOOK, "dilated causal convolutions (not part of the search)"),
+    "tcn": Recipe(
+        "tcn",
+        _TEXTBOOK | {"channels": 32, "num_layers": 6},  # which see 253 steps
+        "dilated causal convolutions (not part of the search)",
+    ),
     "patchtst": Recipe(
         "patchtst",
         _TEXTBOOK | {"patch_length": OF_SEASON, "d_model": 64, "nhead": 4, "dim_feedforward": 128},

@@ -50,21 +50,19 @@ def transformer(**settings):
     return lambda sizes: TransformerNetwork(sizes, **settings)
 
 
-def transformer_xl(segment_length, memory_length):
+def transformer_xl(sizes):
     layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    lengths = {"segment_length": segment_length, "memory_length": memory_length}
-    return lambda sizes: TransformerXLNetwork(sizes, **lengths, **layers)
+    return TransformerXLNetwork(sizes, segment_length=5, memory_length=4, **layers)
 
 
-def reformer(**settings):
+def reformer(sizes):
     layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    settings = {"chunk_length": 3, "num_hashes": 2} | layers | settings
-    return lambda sizes: ReformerNetwork(sizes, **settings)
+    return ReformerNetwork(sizes, chunk_length=3, num_hashes=2, **layers)
 
 
-def patchtst(patch_length, stride):
+def patchtst(sizes):
     encoder = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    return lambda sizes: PatchTSTNetwork(sizes, patch_length=patch_length, stride=stride, **encoder)
+    return PatchTSTNetwork(sizes, patch_length=5, stride=3, **encoder)
 
 
 def mlp(sizes):
@@ -107,16 +105,12 @@ NETWORKS = {
     "gru over uneven patches": recurrent("gru", patch_length=5),
     "cnn": cnn(),
     "cnn, batch norm, even kernel": cnn(kernel_size=4, pool_size=5, normalization="batch"),
-    "cnn, layer norm": cnn(normalization="layer"),
     "tcn": tcn,
     "transformer": transformer(),
     "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
-    "transformer xl": transformer_xl(5, 4),
-    "transformer xl without a memory": transformer_xl(4, 0),
-    "reformer": reformer(),
-    "reformer of one chunk": reformer(chunk_length=20, num_hashes=1),
-    "patchtst": patchtst(4, 2),
-    "patchtst, uneven patches": patchtst(5, 3),
+    "transformer xl": transformer_xl,
+    "reformer": reformer,
+    "patchtst": patchtst,
     "mlp": mlp,
     "nlinear": NLinearNetwork,
     "dlinear": dlinear,

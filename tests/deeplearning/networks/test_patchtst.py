@@ -113,7 +113,7 @@ def test_a_patch_without_an_observed_value_is_seen_by_no_other():
     present = network._patches(Window(past, observed))[1]
     assert present.tolist() == [[False, True, True], [True, True, True]] * 3
     forecast = network(Window(past, observed))
-    network.positions[0] += 100
+    network.positions[0] = 10 * draw(8, seed=3)
     torch.testing.assert_close(network(Window(past, observed))[:, :, 0], forecast[:, :, 0])
 
 

@@ -51,6 +51,15 @@ def test_the_forecast_knows_as_many_steps_as_segment_and_memories_hold(
     assert seen == [False] * (11 - reach) + [True] * reach
 
 
+@torch.no_grad()
+@pytest.mark.parametrize(("segment_length", "memory_length"), [(4, 2), (2, 3), (3, 0)])
+def test_absent_steps_are_remembered_as_absent(segment_length, memory_length):
+    network, past = make(segment_length, memory_length), draw(2, 11, 2)
+    observed = torch.ones(2, 11, 2, dtype=torch.bool)
+    observed[:, :6] = False
+    torch.testing.assert_close(network(Window(past, observed)), network(Window(past[:, 6:])))
+
+
 def test_no_gradient_flows_into_the_memory_but_its_reading_is_learned():
     network, past = make(4, 4).train(), draw(1, 11, 2).requires_grad_()
     network(Window(past)).sum().backward()
