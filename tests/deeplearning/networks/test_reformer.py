@@ -35,6 +35,13 @@ def test_a_forecast_draws_nothing_and_is_the_same_after_loading_the_weights():
 
 
 @torch.no_grad()
+def test_it_knows_the_order_of_its_steps():
+    network, past = make(chunk_length=12, num_layers=1), draw(2, 12, 2)
+    swapped = past[:, [1, 0, *range(2, 12)]]
+    assert ((network(Window(swapped)) - network(Window(past))).abs() > 1e-5).any()
+
+
+@torch.no_grad()
 def test_the_last_present_step_forecasts_where_newer_ones_are_absent_and_its_age_may_be_told():
     network, past = make(), draw(2, 12, 2)
     observed = torch.ones(2, 12, 2, dtype=torch.bool)
