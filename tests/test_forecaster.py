@@ -28,6 +28,9 @@ from timeseries.errors import (
 from timeseries.forecaster import Forecaster
 
 SMALL = {
+    "attention_lstm": {"hidden_size": 8, "num_layers": 1},
+    "bigru": {"hidden_size": 8, "num_layers": 1},
+    "bilstm": {"hidden_size": (8, 4), "patch_length": 2},
     "cnn": {"channels": (8, 4)},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": (8, 4), "patch_length": 2},

@@ -80,6 +80,7 @@ class Rule(NamedTuple):
 
     words: str
     holds: Callable[[Any], bool]
+    optional: bool = False
 
 
 # ------------------------------------------------------------------------------------------- the manifest
@@ -223,6 +224,7 @@ MANIFESTS: Final[dict[str, dict[str, Rule]]] = {
     | {
         "kind": Rule("estimator", lambda value: value == "estimator"),
         "one_target": Rule("true or false", lambda value: isinstance(value, bool)),
+        "one_per_sequence": Rule("true or absent", lambda value: value is True, optional=True),
         "feature_names": Rule("different names", _are_names),
     },
 }
@@ -283,7 +285,8 @@ def _manifest_problems(manifest: Mapping[str, Any], rules: Mapping[str, Rule]) -
             yield f"{shorten(name)} is no key of a model file"
     for name, rule in rules.items():
         if name not in manifest:
-            yield f"{name} is missing"
+            if not rule.optional:
+                yield f"{name} is missing"
         elif not rule.holds(manifest[name]):
             yield f"{name} should be {rule.words}, is {shorten(manifest[name])}"
 

@@ -71,6 +71,29 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gru": Recipe("gru", _PATCHES, "the same with gated recurrent units"),
     "rnn": Recipe("rnn", _PATCHES, "the same with plain recurrent units"),
+    "bilstm": Recipe(
+        "bilstm", _PATCHES, "an LSTM that reads its window from both ends (not part of the search)"
+    ),
+    "bigru": Recipe("bigru", _PATCHES, "the same with gated recurrent units (not part of the search)"),
+    "attention_lstm": Recipe(
+        "attention_lstm", _PATCHES, "an LSTM that looks back at all its states (not part of the search)"
+    ),
+    "lstm_keras": Recipe(
+        "lstm",
+        {
+            "hidden_size": 50,
+            "num_layers": 2,
+            "dropout": 0.2,
+            "head_dropout": 0.2,
+            "activation": "relu",
+            "optimizer": "adam",
+            "learning_rate": 1e-3,
+            "loss": "mse",
+            "batch_size": 32,
+            "epochs": 50,
+        },
+        "the two ReLU LSTM layers of the Keras textbooks, as they stand there (not part of the search)",
+    ),
     "nlinear": Recipe("nlinear", _TRAINING, "one linear map: the honest small model"),
     "dlinear": Recipe("dlinear", _TRAINING | {"instance_norm": True}, "two linear maps, of trend and rest"),
     "transformer": Recipe(

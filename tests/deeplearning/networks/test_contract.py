@@ -8,7 +8,9 @@ import torch
 
 from timeseries.deeplearning.layers import instance_norm
 from timeseries.deeplearning.layers.attention import attention_mask
+from timeseries.deeplearning.layers.heads import HeadShape
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
+from timeseries.deeplearning.networks.attention_lstm import AttentionLSTMNetwork
 from timeseries.deeplearning.networks.cnn import CNNNetwork
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
@@ -43,6 +45,10 @@ def recurrent(cell, **settings):
 
 
 lstm = recurrent("lstm")
+
+
+def attentive(**settings):
+    return lambda sizes: AttentionLSTMNetwork(sizes, **({"hidden_sizes": (8, 8), "dropout": 0.2} | settings))
 
 
 def transformer(**settings):
@@ -101,8 +107,19 @@ NETWORKS = {
     "lstm of two widths": recurrent("lstm", hidden_sizes=(6, 4)),
     "gru from both ends": recurrent("gru", bidirectional=True),
     "lstm of two widths from both ends": recurrent("lstm", hidden_sizes=(6, 4), bidirectional=True),
+    "lstm of relu": recurrent("lstm", activation="relu"),
+    "gru of sigmoid": recurrent("gru", activation="sigmoid"),
+    "rnn of relu": recurrent("rnn", activation="relu"),
+    "gru of leaky relu from both ends": recurrent("gru", activation="leaky_relu", bidirectional=True),
+    "lstm with a deep head": recurrent(
+        "lstm", head=HeadShape(hidden_sizes=(8,), activation="gelu", dropout=0.1)
+    ),
     "lstm over patches": recurrent("lstm", patch_length=4),
     "gru over uneven patches": recurrent("gru", patch_length=5),
+    "attention": attentive(),
+    "attention, dot": attentive(attention="dot"),
+    "attention, general, from both ends": attentive(attention="general", bidirectional=True),
+    "attention over patches": attentive(patch_length=5),
     "cnn": cnn(),
     "cnn, batch norm, even kernel": cnn(kernel_size=4, pool_size=5, normalization="batch"),
     "tcn": tcn,
@@ -116,6 +133,7 @@ NETWORKS = {
     "dlinear": dlinear,
     "lstm, instance norm": normalized(lstm),
     "lstm, linear skip": skipped(lstm),
+    "attention, instance norm": normalized(attentive()),
     "gru, last value": around_last(recurrent("gru")),
     "lstm over patches, last value": around_last(recurrent("lstm", patch_length=4)),
     "gru, instance norm, last value, linear skip": normalized(around_last(skipped(recurrent("gru")))),
@@ -126,6 +144,10 @@ STREAMING = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm with a deep head",
+    "lstm of relu",
+    "gru of sigmoid",
+    "rnn of relu",
     "lstm, instance norm",
     "lstm, linear skip",
     "gru, last value",
@@ -136,6 +158,10 @@ EVERY_POSITION = [
     "gru",
     "rnn",
     "lstm of two widths",
+    "lstm with a deep head",
+    "lstm of relu",
+    "gru of sigmoid",
+    "rnn of relu",
     "lstm over patches",
     "gru over uneven patches",
     "gru, last value",
@@ -237,7 +263,19 @@ def test_padding_on_the_left_equals_the_shorter_window(build, sizes):
 
 
 @pytest.mark.parametrize(
-    "name", ["lstm", "gru", "rnn", "lstm of two widths", "lstm of two widths from both ends"]
+    "name",
+    [
+        "lstm",
+        "gru",
+        "rnn",
+        "lstm of two widths",
+        "lstm of two widths from both ends",
+        "lstm of relu",
+        "gru of sigmoid",
+        "gru of leaky relu from both ends",
+        "attention",
+        "attention, general, from both ends",
+    ],
 )
 @pytest.mark.parametrize("sizes", [DATA["point"], DATA["two targets, future covariate"]])
 def test_a_masked_step_leaves_the_state_of_a_recurrent_network_untouched(name, sizes):

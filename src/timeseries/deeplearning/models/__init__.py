@@ -3,7 +3,10 @@
 `CustomModel` is not in it: it is a model only together with the network that its caller brings.
 """
 
+from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.bigru import BiGRUModel
+from timeseries.deeplearning.models.bilstm import BiLSTMModel
 from timeseries.deeplearning.models.cnn import CNN1DModel
 from timeseries.deeplearning.models.custom import CustomModel
 from timeseries.deeplearning.models.dlinear import DLinearModel
@@ -22,6 +25,9 @@ from timeseries.errors import unknown_name
 __all__ = ["MODELS", "CustomModel", "WindowRegressor", "model_class"]
 
 MODELS: dict[str, type[WindowRegressor]] = {
+    "attention_lstm": AttentionLSTMModel,
+    "bigru": BiGRUModel,
+    "bilstm": BiLSTMModel,
     "cnn": CNN1DModel,
     "dlinear": DLinearModel,
     "gru": GRUModel,

@@ -70,9 +70,9 @@ class TCNModel(HeadSettings, WindowRegressor):
         if isinstance(self.channels, (tuple, list)) and len(self.channels) > MOST_BLOCKS:
             yield f"channels must name at most {MOST_BLOCKS} blocks, got {len(self.channels)}"
 
-    def check_settings(self) -> None:
+    def check_settings(self, *more: str) -> None:
         """Raise one error that lists every problem, or return; warn where steps of the window go unseen."""
-        super().check_settings()
+        super().check_settings(*more)
         unseen = self.sequence_length - self.receptive_field
         if unseen > 0:
             blocks, seen = _counted(self._blocks, "block"), _counted(self.receptive_field, "step")
