@@ -32,12 +32,18 @@ SMALL = {
     "attention_lstm": {"hidden_size": 8, "num_layers": 1},
     "bigru": {"hidden_size": 8, "num_layers": 1},
     "bilstm": {"hidden_size": 8, "num_layers": 1},
+    "cnn": {"channels": 16, "num_layers": 1, "pool_size": 3},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": 16, "num_layers": 1},
     "lstm": {"hidden_size": 16, "num_layers": 1},
+    "mlp": {"hidden_size": 16},
     "nlinear": {},
+    "patchtst": {"patch_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "reformer": {"chunk_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1},
     "rnn": {"hidden_size": 16, "num_layers": 1},
+    "tcn": {"channels": 16, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
+    "transformer_xl": {"segment_length": 2, "memory_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1},
 }
 QUICK = {"sequence_length": 6, "epochs": 10, "learning_rate": 0.02, "batch_size": 64}
 ORDER_CHECKS = dict.fromkeys(
