@@ -23,6 +23,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.steps"],
     ["timeseries.frequency"],
     ["timeseries.tables"],
+    ["timeseries.features"],
     ["timeseries.panel"],
     ["timeseries.answers", "timeseries.backtesting"],
     ["timeseries.deeplearning"],
