@@ -43,7 +43,11 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
     ["timeseries.deeplearning.inventory"],
     ["timeseries.deeplearning.gather", "timeseries.deeplearning.checkpoint"],
-    ["timeseries.deeplearning.networks", "timeseries.deeplearning.loss_record"],
+    [
+        "timeseries.deeplearning.augmentation",
+        "timeseries.deeplearning.loss_record",
+        "timeseries.deeplearning.networks",
+    ],
     ["timeseries.deeplearning.trainer"],
     ["timeseries.deeplearning.engine"],
     ["timeseries.deeplearning.packing"],
