@@ -20,6 +20,7 @@ from timeseries.deeplearning.strict_json import shorten
 from timeseries.errors import ArtifactError
 from timeseries.frequency import Frequency
 from timeseries.steps import STAMP
+from timeseries.target_transforms import TRANSFORMS
 
 COLUMN_ROLES: Final = ("targets", "past", "future", "static_names")
 """The fields of a panel that name columns."""
@@ -41,6 +42,7 @@ _MAX_FREQUENCY: Final = 32  # characters: reading it takes the square of them
 _MAX_ENCODING: Final = 64  # characters: Python knows none longer
 _MAX_STEP: Final = 2**62  # of integer time
 _MAX_PARTS: Final = 10_000  # of one setting, such as quantiles
+_MAX_TRANSFORMS: Final = 100  # one after another
 _PROBES: Final = 2  # windows that every file holds with their forecasts
 _MODELS: Final = sorted({recipe.model for recipe in RECIPES.values()})
 _STAMPS: Final = np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], dtype=STAMP).astype(np.int64)  # (2,)
@@ -194,6 +196,11 @@ def _is_columns(value: Any) -> bool:
     )
 
 
+def _are_transforms(value: Any) -> bool:
+    some = isinstance(value, list) and 0 < len(value) <= _MAX_TRANSFORMS
+    return some and all(_is_text(name) and name in TRANSFORMS for name in value)
+
+
 _MODEL: Final[dict[str, Rule]] = {
     "model": Rule("a name", _is_text),  # its class has compared it with its own
     "settings": Rule("settings by name, horizon and sequence_length among them", _are_settings),
@@ -228,6 +235,14 @@ MANIFESTS: Final[dict[str, dict[str, Rule]]] = {
 }
 """The keys of a manifest by its kind, with what each must be."""
 
+OPTIONAL: Final[dict[str, dict[str, Rule]]] = {
+    "forecaster": {
+        "target_transform": Rule(f"one or more of {', '.join(TRANSFORMS)}", _are_transforms),
+    },
+    "estimator": {},
+}
+"""Further keys that a manifest may have."""
+
 
 def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) -> None:
     """Refuse a model file that this library would not have written so; no tensor has to be there for that.
@@ -256,7 +271,7 @@ def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) 
         raise ArtifactError("it is the checkpoint of a training, which fit can resume, and no model")
     if not isinstance(kind, str) or kind not in MANIFESTS:
         raise ArtifactError(f"it holds neither a forecaster nor an estimator, but {shorten(kind)}")
-    _refuse(_manifest_problems(manifest, MANIFESTS[kind]))
+    _refuse(_manifest_problems(manifest, MANIFESTS[kind], OPTIONAL[kind]))
     _refuse(_contradictions(manifest))
     found = {
         name: Kind(str(tensor.dtype), tensor.shape)
@@ -277,13 +292,16 @@ def _refuse(problems: Iterator[str]) -> None:
         raise ArtifactError("; ".join(found))
 
 
-def _manifest_problems(manifest: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
+def _manifest_problems(
+    manifest: Mapping[str, Any], rules: Mapping[str, Rule], optional: Mapping[str, Rule]
+) -> Iterator[str]:
     for name in manifest:
-        if name not in rules:
+        if name not in rules and name not in optional:
             yield f"{shorten(name)} is no key of a model file"
-    for name, rule in rules.items():
+    for name, rule in chain(rules.items(), optional.items()):
         if name not in manifest:
-            yield f"{name} is missing"
+            if name in rules:
+                yield f"{name} is missing"
         elif not rule.holds(manifest[name]):
             yield f"{name} should be {rule.words}, is {shorten(manifest[name])}"
 
@@ -344,12 +362,26 @@ def expected_tensors(manifest: Mapping[str, Any]) -> dict[str, Kind]:
         "tail.known": Kind("float64", (None, k)),
         "tail.static": Kind("float64", (s, q)),
     }
+    tensors |= _transforms(manifest, s, d)
     levels = manifest["answers"]["levels"]
     return tensors | (_calibration(h, d, len(levels or ())) if manifest["calibration"] is not None else {})
 
 
 def _scaling(name: str, shape: tuple[int, ...]) -> dict[str, Kind]:
     return {f"{name}.{part}": Kind("float64", shape) for part in ("center", "scale")}
+
+
+def _transforms(manifest: Mapping[str, Any], series: int, targets: int) -> dict[str, Kind]:
+    """Return what transforms of the targets have learned; some of it for every row of a season."""
+    names = manifest.get("target_transform", ())
+    season = manifest["layout"]["season"] or Frequency(manifest["frequency"]).season_length
+    return {
+        f"target_transform.{i}.{part}": Kind(
+            "float64", (series, season, targets) if by_phase else (series, targets)
+        )
+        for i, name in enumerate(names)
+        for part, by_phase in TRANSFORMS[name].state.items()
+    }
 
 
 def _calibration(horizon: int, targets: int, levels: int) -> dict[str, Kind]:
@@ -397,13 +429,14 @@ def check_numbers(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     if manifest["kind"] == "forecaster":
         problems += [_tail_problems(manifest, arrays), _calibration_problems(manifest, arrays)]
         problems += [_in_sample_problems(arrays)] if "in_sample.scale" in arrays else []
+        problems.append(_transform_problems(manifest, arrays))
     _refuse(chain.from_iterable(problems))
 
 
 def _scaling_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     for name, array in arrays.items():
         if (
-            name.startswith(("scaling.", "probe.", "tail.known", "tail.static"))
+            name.startswith(("scaling.", "probe.", "tail.known", "tail.static", "target_transform."))
             and not np.isfinite(array).all()
         ):
             yield f"{name} holds NaN or infinity"
@@ -460,6 +493,15 @@ def _calibration_problems(manifest: Mapping[str, Any], arrays: Mapping[str, NDAr
             yield "calibration.source names numbers that the network does not give"
         if not np.isfinite(arrays["calibration.shifts"]).all():
             yield "calibration.shifts holds NaN or infinity"
+
+
+def _transform_problems(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Say which transforms of the targets cannot be undone."""
+    for i, name in enumerate(manifest.get("target_transform", ())):
+        for part in TRANSFORMS[name].state:
+            array, (low, high) = arrays[f"target_transform.{i}.{part}"], TRANSFORMS[name].span
+            if not ((array >= low) & (array <= high)).all():
+                yield f"target_transform.{i}.{part} holds what does not lie between {low:g} and {high:g}"
 
 
 def _in_sample_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
