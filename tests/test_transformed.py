@@ -120,6 +120,14 @@ def test_an_updated_forecaster_goes_on_from_the_new_rows_with_what_was_learned(n
     assert np.isfinite(made.predict().drop(columns="ds").to_numpy()).all()
 
 
+def test_fine_tuning_learns_from_new_targets_alone():
+    frame = table()
+    made = make(("seasonal_difference",)).fit(frame[:70])
+    with pytest.raises(DataError, match="fine_tune needs horizon = 4 new rows"):
+        made.update(frame[70:73], fine_tune=2)
+    made.update(frame[70:74], fine_tune=2)
+
+
 @every_chain
 def test_a_backtest_is_that_of_fits_by_hand(names):
     frame = table()
