@@ -17,7 +17,7 @@ from torch import nn
 
 from machine import describe
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.losses import MSELoss
+from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes
@@ -96,7 +96,7 @@ def main() -> None:
     for pair in range(options.pairs + 1):  # the first warms up
         networks = {"ours": copy.deepcopy(start), "by hand": copy.deepcopy(start)}
         run = {
-            "ours": lambda network: Trainer(model, MSELoss()).fit(network, batches),
+            "ours": lambda network: Trainer(model, make_loss("mse", None)).fit(network, batches),
             "by hand": lambda network: train_by_hand(network, past, target, order),
         }
         taken = {}

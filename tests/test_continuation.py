@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.history import Callback
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import DataError, SettingError
 from timeseries.forecaster import Forecaster
@@ -231,7 +231,7 @@ def test_ctrl_c_during_fine_tuning_is_heard_and_changes_nothing(monkeypatch):
         if len(steps) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Reporter, "step", press)
+    monkeypatch.setattr(Callback, "step", press)
     with pytest.raises(KeyboardInterrupt):
         forecaster.update(after, fine_tune=9)
     assert forecaster.fitted_ is fitted

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.history import Callback
 from timeseries.errors import DataError, SettingError
 from timeseries.fitting import TrainingInterrupted, fit_model
 from timeseries.forecaster import Forecaster
@@ -227,7 +227,7 @@ def test_answers_never_cross_and_keep_to_bounds_and_whole_numbers(
 # ------------------------------------------------------------------------------------------ Ctrl-C, refit
 
 
-class Press(Reporter):
+class Press(Callback):
     """Presses Ctrl-C after some steps."""
 
     def __init__(self, left):
@@ -247,11 +247,11 @@ def test_an_interrupted_fit_leaves_a_calibrated_forecaster():
         return fit_model(forecaster._model_for(panel), panel, answers=forecaster.answers, **options)
 
     with pytest.raises(TrainingInterrupted) as caught:
-        fit(20, reporter=Press(7))
+        fit(20, callback=Press(7))
     expected = fit(7, keep_validation=True)
     np.testing.assert_array_equal(caught.value.fitted.calibration.shifts, expected.calibration.shifts)
     with pytest.raises(TrainingInterrupted) as caught:
-        fit(20, reporter=Press(23))  # in the refit
+        fit(20, callback=Press(23))  # in the refit
     expected = fit(20, keep_validation=True)
     np.testing.assert_array_equal(caught.value.fitted.calibration.shifts, expected.calibration.shifts)
 
@@ -338,13 +338,13 @@ def test_the_refit_takes_the_steps_of_the_first_run_though_its_windows_are_other
     frame = table(30)[["ds", "north"]]
     steps = []
 
-    class Count(Reporter):
+    class Count(Callback):
         def begin(self, plan, before=0):
             steps.append(plan.steps)
 
     model = make(horizon=5, context_length=20, batch_size=4, epochs=6, max_steps=None, coverage=())
     panel = Panel.from_frame(frame)
-    fitted = fit_model(model._model_for(panel), panel, val_size=6, reporter=Count())
+    fitted = fit_model(model._model_for(panel), panel, val_size=6, callback=Count())
     taken = [record["steps"] for record in fitted.history]
     best = int(np.argmin([record["val_loss"] for record in fitted.history]))
     assert steps[1] == sum(taken[: best + 1])

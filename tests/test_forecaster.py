@@ -28,12 +28,21 @@ from timeseries.errors import (
 from timeseries.forecaster import Forecaster
 
 SMALL = {
+    "attention_lstm": {"hidden_size": 8, "num_layers": 1},
+    "bigru": {"hidden_size": 8, "num_layers": 1},
+    "bilstm": {"hidden_size": (8, 4), "patch_length": 2},
+    "cnn": {"channels": (8, 4)},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": (8, 4), "patch_length": 2},
     "lstm": {"hidden_size": 8, "num_layers": 1},
+    "mlp": {"hidden_size": 8},
     "nlinear": {},
+    "patchtst": {"patch_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "reformer": {"chunk_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
     "rnn": {"hidden_size": 8, "num_layers": 1, "bidirectional": True},
+    "tcn": {"channels": 8, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
+    "transformer_xl": {"segment_length": 3, "memory_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
 }
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 

@@ -7,14 +7,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.history import Callback
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.forecaster import Forecaster
 
 SETTINGS = {"hidden_size": 4, "num_layers": 1, "learning_rate": 0.05, "batch_size": 16, "patience": None}
 
 
-class Interrupt(Reporter):
+class Interrupt(Callback):
     """Presses Ctrl-C at a step (0: before the first) of one of the runs that are reported to it."""
 
     def __init__(self, run, step):
@@ -38,9 +38,9 @@ def press(monkeypatch):
     """Return a function that lets Ctrl-C come at a step of a run, in whatever is fitted verbosely."""
 
     def at(run, step):
-        reporter = Interrupt(run, step)
+        callback = Interrupt(run, step)
         for module in ("timeseries.forecaster", "timeseries.deeplearning.models.base"):
-            monkeypatch.setattr(f"{module}.progress_line", lambda: reporter)
+            monkeypatch.setattr(f"{module}.progress_line", lambda: callback)
 
     return at
 
@@ -92,8 +92,8 @@ def test_an_estimator_keeps_the_steps_that_it_took(press):
     press(run=1, step=7)
     model = LSTMModel(epochs=9, sequence_length=8, **SETTINGS)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X, X[:, 0], verbose=True)
-    expected = LSTMModel(epochs=9, max_steps=7, sequence_length=8, **SETTINGS).fit(X, X[:, 0])
+        model.fit(X, X[:, 0] ** 2, verbose=True)
+    expected = LSTMModel(epochs=9, max_steps=7, sequence_length=8, **SETTINGS).fit(X, X[:, 0] ** 2)
     assert [record["steps"] for record in model.train_history] == [4, 3]
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 
@@ -102,9 +102,9 @@ SCRIPT = """
 import os, signal, sys
 from timeseries.cli import main
 import timeseries.forecaster
-from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.history import Callback
 
-class Press(Reporter):
+class Press(Callback):
     steps = 0
 
     def step(self):

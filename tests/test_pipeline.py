@@ -7,7 +7,7 @@ import torch
 
 from timeseries.deeplearning.engine import FORECAST_BATCH, fit_scaling, forecast
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.losses import MSELoss
+from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.models.nlinear import NLinearModel
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import TrainingError
@@ -131,7 +131,7 @@ def test_a_bad_step_after_the_first_reading_is_named_by_its_number(monkeypatch):
             return w.past[:, :1, :, None] * 0
 
     with pytest.raises(TrainingError, match="step 15 of 19"):
-        Trainer(NLinearModel(), MSELoss()).evaluate(Zero(), Batches(gather, index, 1))
+        Trainer(NLinearModel(), make_loss("mse", None)).evaluate(Zero(), Batches(gather, index, 1))
 
 
 def test_the_point_column_is_the_median_wherever_it_stands_among_the_levels():
@@ -139,7 +139,7 @@ def test_the_point_column_is_the_median_wherever_it_stands_among_the_levels():
     answer = make("lstm", loss="pinball", quantiles=(0.5, 0.8, 0.9)).fit(frame).predict()
     assert answer["y"].equals(answer["y_q0.5"].rename("y"))
     X = np.random.default_rng(0).normal(size=(40, 1))
-    model = NLinearModel(epochs=2, loss="pinball", quantiles=(0.2, 0.3, 0.5, 0.9)).fit(X, X[:, 0])
+    model = NLinearModel(epochs=2, loss="pinball", quantiles=(0.2, 0.3, 0.5, 0.9)).fit(X, X[:, 0] ** 2)
     np.testing.assert_array_equal(model.predict(X), model.predict_quantiles(X)[:, 2])
 
 
@@ -179,9 +179,9 @@ def spied_fit(monkeypatch, frame, **options):
     calls = []
     real = fitting.fit_network
 
-    def spy(model, gather, train, validation, reporter, keeper):
+    def spy(model, gather, train, validation, callback, keeper):
         calls.append((model, gather, train, validation))
-        return real(model, gather, train, validation, reporter, keeper=keeper)
+        return real(model, gather, train, validation, callback, keeper=keeper)
 
     monkeypatch.setattr(fitting, "fit_network", spy)
     f = make(max_steps=None, epochs=3, learning_rate=1e-4).fit(frame, **options)
@@ -303,7 +303,7 @@ def test_a_refit_backtest_of_several_series_keeps_series_and_windows_together():
 
 def test_the_estimators_validation_rows_touch_neither_weights_nor_scale_and_watch_alone():
     X = np.random.default_rng(0).normal(size=(60, 2))
-    y = X[:, 0] + 5
+    y = X[:, 0] ** 2 + 5
     for other in (np.r_[y[:48], y[48:] * 100], None):
         X2, y2 = X.copy(), (y if other is None else other)
         if other is None:
@@ -322,7 +322,7 @@ def test_the_estimators_validation_rows_touch_neither_weights_nor_scale_and_watc
 
 def test_names_survive_the_file(tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2))
-    m = NLinearModel(epochs=1).fit(pd.DataFrame(X, columns=["p", "q"]), X[:, 0])
+    m = NLinearModel(epochs=1).fit(pd.DataFrame(X, columns=["p", "q"]), X[:, 0] ** 2)
     m.save(tmp_path / "m")
     assert NLinearModel.load(tmp_path / "m").feature_names_in_.tolist() == ["p", "q"]
 

@@ -14,6 +14,7 @@ from timeseries.panel import TableLayout
 from timeseries.plotting import (
     _tint,
     check_picture,
+    plot_attention,
     plot_backtest,
     plot_error_by_step,
     plot_forecast,
@@ -191,6 +192,36 @@ def test_losses_without_validation_have_one_line_and_no_history_is_refused():
     assert [line.get_label() for line in axes.lines] == ["training"]
     with pytest.raises(DataError, match="holds no epoch"):
         plot_losses([])
+
+
+def test_the_attention_of_one_row_is_drawn_as_bars_that_end_at_the_row_itself():
+    for weights in ([0.125, 0.25, 0.625], [[0.125, 0.25, 0.625]]):
+        (axes,) = plot_attention(weights).axes
+        bars = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in axes.patches}
+        assert bars == {2: 0.125, 1: 0.25, 0: 0.625}
+        assert axes.get_xlim()[0] > axes.get_xlim()[1]  # time runs to the right
+        assert axes.get_ylabel() == "weight"
+
+
+def test_the_attention_of_several_rows_is_a_map_with_a_row_for_each():
+    weights = np.array([[0.125, 0.25, 0.625], [0.0, 0.5, 0.5]])
+    axes, scale = plot_attention(weights).axes
+    (drawn,) = axes.collections
+    np.testing.assert_array_equal(drawn.get_array(), weights)
+    corners = drawn.get_coordinates()  # (n+1, T+1, 2)
+    assert corners[0, :, 0].tolist() == [2.5, 1.5, 0.5, -0.5]
+    assert corners[:, 0, 1].tolist() == [-0.5, 0.5, 1.5]
+    assert drawn.get_clim() == (0.0, 0.625)
+    assert (axes.get_ylabel(), scale.get_ylabel()) == ("row", "weight")
+    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
+
+
+@pytest.mark.parametrize(
+    "weights", [[], "a", np.zeros((2, 3, 4)), [0.5, np.nan], [-0.5, 1.5], [[0.5], [0.5, 0.5]], None, [np.inf]]
+)
+def test_what_holds_no_weights_is_refused(weights):
+    with pytest.raises(DataError, match=r"draws what attention\(X\) returned"):
+        plot_attention(weights)
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.svg", "A.PNG"])

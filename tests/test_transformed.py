@@ -128,6 +128,14 @@ def test_fine_tuning_learns_from_new_targets_alone():
     made.update(frame[70:74], fine_tune=2)
 
 
+def test_a_rehearsal_is_of_the_training_on_transformed_targets():
+    frame = table()
+    logs = frame.assign(north=np.log(frame["north"]), south=np.log(frame["south"]))
+    found = make(("log",)).find_learning_rate(frame, steps=10)
+    expected = make().find_learning_rate(logs, steps=10)
+    np.testing.assert_allclose(found.losses, expected.losses, rtol=1e-5)
+
+
 @every_chain
 def test_a_backtest_is_that_of_fits_by_hand(names):
     frame = table()

@@ -11,18 +11,22 @@ from timeseries.windows import Permutation, create_sequences, index_windows
 LENGTHS = st.lists(st.integers(0, 12), min_size=1, max_size=5)
 
 
-@given(LENGTHS, st.integers(1, 4), st.integers(0, 1), st.integers(1, 4), st.data())
-def test_the_index_lists_exactly_the_windows_that_a_double_loop_finds(lengths, horizon, lead, context, data):
+@given(LENGTHS, st.integers(1, 4), st.integers(0, 1), st.integers(1, 4), st.integers(1, 5), st.data())
+def test_the_index_lists_exactly_the_windows_that_a_double_loop_finds(
+    lengths, horizon, lead, context, step, data
+):
     offsets = np.concatenate([[0], np.cumsum(lengths)])
     start = np.array([data.draw(st.integers(0, n)) for n in lengths])
     stop = np.array([data.draw(st.integers(s, n)) for s, n in zip(start, lengths, strict=True)])
-    expected = [
-        (s, offsets[s] + origin)
-        for s in range(len(lengths))
-        for origin in range(context - 1, lengths[s])
-        if origin + lead >= start[s] and origin + lead + horizon <= stop[s]
-    ]
-    index = index_windows(offsets, start, stop, horizon=horizon, lead=lead, min_context=context)
+    expected = []
+    for s in range(len(lengths)):
+        every = [
+            (s, offsets[s] + origin)
+            for origin in range(context - 1, lengths[s])
+            if origin + lead >= start[s] and origin + lead + horizon <= stop[s]
+        ]
+        expected += every[::-1][::step][::-1]  # counted from the newest
+    index = index_windows(offsets, start, stop, horizon=horizon, lead=lead, min_context=context, step=step)
     assert len(index) == len(expected)
     series, origins = index.locate(np.arange(len(index)))
     assert list(zip(series, origins, strict=True)) == expected

@@ -9,9 +9,16 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from timeseries.backtesting import Backtest
     from timeseries.datasets import load_airpassengers, load_dataset
+    from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
+    from timeseries.deeplearning.models.bigru import BiGRUModel
+    from timeseries.deeplearning.models.bilstm import BiLSTMModel
+    from timeseries.deeplearning.models.dlinear import DLinearModel
+    from timeseries.deeplearning.models.gru import GRUModel
     from timeseries.deeplearning.models.lstm import LSTMModel
     from timeseries.deeplearning.models.nlinear import NLinearModel
+    from timeseries.deeplearning.models.rnn import RNNModel
     from timeseries.deeplearning.models.transformer import TransformerModel
+    from timeseries.deeplearning.trainer import train_model
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
@@ -21,12 +28,18 @@ if TYPE_CHECKING:
 __version__ = "0.1.0.dev0"
 
 __all__ = [
+    "AttentionLSTMModel",
     "Backtest",
+    "BiGRUModel",
+    "BiLSTMModel",
+    "DLinearModel",
     "DataNormalizer",
     "Forecaster",
+    "GRUModel",
     "LSTMModel",
     "NLinearModel",
     "Panel",
+    "RNNModel",
     "TableLayout",
     "TransformerModel",
     "create_sequences",
@@ -36,15 +49,22 @@ __all__ = [
     "plot_error_by_step",
     "plot_forecast",
     "plot_losses",
+    "train_model",
 ]
 
 _HOMES = {
+    "AttentionLSTMModel": "deeplearning.models.attention_lstm",
     "Backtest": "backtesting",
+    "BiGRUModel": "deeplearning.models.bigru",
+    "BiLSTMModel": "deeplearning.models.bilstm",
+    "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
     "Forecaster": "forecaster",
+    "GRUModel": "deeplearning.models.gru",
     "LSTMModel": "deeplearning.models.lstm",
     "NLinearModel": "deeplearning.models.nlinear",
     "Panel": "panel",
+    "RNNModel": "deeplearning.models.rnn",
     "TableLayout": "panel",
     "TransformerModel": "deeplearning.models.transformer",
     "create_sequences": "windows",
@@ -54,6 +74,7 @@ _HOMES = {
     "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
     "plot_losses": "plotting",
+    "train_model": "deeplearning.trainer",
 }
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import clone
 
+from timeseries.deeplearning.losses import QUANTILE_LOSSES
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
 from timeseries.errors import SettingError, shown, unknown_name
@@ -156,7 +157,7 @@ def choose_levels(
     """
     levels = wanted_levels(coverage, estimator.quantiles)
     _refuse_levels_alike(_floats(estimator.quantiles) if levels is None else levels)
-    is_pinball = isinstance(estimator.loss, str) and estimator.loss == "pinball"
+    is_pinball = isinstance(estimator.loss, str) and estimator.loss in QUANTILE_LOSSES
     if is_pinball and estimator.quantiles is None:
         estimator.set_params(quantiles=levels)
     return levels

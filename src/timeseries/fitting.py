@@ -12,8 +12,9 @@ from timeseries.continuation import in_sample_with, rows_seen
 from timeseries.deeplearning.checkpoint import CheckpointFile, Checkpoints, RunKeeper, fingerprint
 from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
-from timeseries.deeplearning.history import Reporter
+from timeseries.deeplearning.history import Callback, best_epoch
 from timeseries.deeplearning.models import WindowRegressor
+from timeseries.deeplearning.rehearsal import Rehearsal, choose_device
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, memory_of, series_table
 from timeseries.in_sample import measure
@@ -109,7 +110,7 @@ def fit_model(
     val_size: int | None = None,
     *,
     keep_validation: bool = False,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     answers: Answers | None = None,
     checkpoints: Checkpoints | None = None,
     target_transform: Sequence[str] = (),
@@ -156,14 +157,14 @@ def fit_model(
     seen = _as_seen(model, panel, target_transform, train_rows)
     _refuse_uncalibrated(seen, model, answers)
     table = series_table(seen.panel, static)
-    buffers = Buffers(table, context=model.sequence_length, device=model.device)
-
     scaling = fit_scaling(table, train_rows - lost)
-    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     later = index_windows(seen.panel.offsets, train_rows - lost, seen.panel.lengths, horizon=model.horizon)
     train = _training_windows(seen.panel, train_rows - lost, model)
+    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
+    buffers = Buffers(table, context=model.sequence_length, device=model.device)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     keeper = None if kept is None else kept.run("first")
-    trained = fit_network(model, gather, train, later if held.choose else None, reporter, keeper=keeper)
+    trained = fit_network(model, gather, train, later if held.choose else None, callback, keeper=keeper)
     fitted = FittedForecaster(
         model=model,
         network=trained.network,
@@ -185,23 +186,35 @@ def fit_model(
         if keep_validation or not held.rows.any():
             return fitted
         keeper = None if kept is None else kept.run("refit")
-        return _refitted(fitted, panel, buffers, reporter, keeper)
+        return _refitted(fitted, panel, buffers, callback, keeper)
     except KeyboardInterrupt as pressed:
         raise TrainingInterrupted(fitted) from pressed
+
+
+def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[str] = ()) -> Rehearsal:
+    """Return the training of a model on all rows of a panel, to be tried on a copy."""
+    _refuse_large(panel)
+    _refuse_short(panel, model.horizon, rows_lost(target_transform, panel.season_length))
+    seen = _as_seen(model, panel, target_transform, panel.lengths).panel
+    table = series_table(seen, Affine(*segment_statistics(seen.static, np.array([0, len(seen.ids)]))))
+    scaling, train = fit_scaling(table, seen.lengths), _training_windows(seen, seen.lengths, model)
+    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
+    buffers = Buffers(table, context=model.sequence_length, device=model.device)
+    return Rehearsal(model, ResidentGather(buffers, scaling, horizon=model.horizon), train)
 
 
 def _refitted(
     fitted: FittedForecaster,
     panel: Panel,
     buffers: Buffers,
-    reporter: Reporter | None,
+    callback: Callback | None,
     keeper: RunKeeper | None,
 ) -> FittedForecaster:
-    """Fit again on all rows, for the steps to the best epoch of the first run, or to its end."""
-    best = fitted.history[-1]
-    if best["val_loss"] is not None:
-        best = min(fitted.history, key=lambda record: cast("float", record["val_loss"]))
-    steps = sum(record["steps"] for record in fitted.history[: best["epoch"] + 1])
+    """Fit again on all rows, for the steps to the weights that stayed of the first run."""
+    last = len(fitted.history)
+    if fitted.model.restore_best_weights and fitted.history[-1]["val_loss"] is not None:
+        last = 1 + best_epoch([cast("float", r["val_loss"]) for r in fitted.history], fitted.model.min_delta)
+    steps = sum(record["steps"] for record in fitted.history[:last])
     chosen = {"epochs": steps, "max_steps": steps, "max_seconds": None, "patience": None}
     model = clone(fitted.model).set_params(**chosen)
     seen = _as_seen(model, panel, fitted.transforms.names, panel.lengths)
@@ -211,7 +224,7 @@ def _refitted(
     scaling = fit_scaling(buffers.table, seen.panel.lengths)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
     train = _training_windows(seen.panel, seen.panel.lengths, model)
-    trained = fit_network(model, gather, train, None, reporter, keeper=keeper)
+    trained = fit_network(model, gather, train, None, callback, keeper=keeper)
     if trained.interrupted:
         raise KeyboardInterrupt
     return replace(fitted, network=trained.network, scaling=scaling, transforms=seen.transforms)
@@ -280,12 +293,18 @@ def _calibrated(
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
     """Index the windows within the first ``rows`` (S,) of each series.
 
-    A series that is long enough gives complete windows only; a shorter one gives padded ones.
+    A series that is long enough gives complete windows only, ``window_step`` rows apart; a shorter one gives
+    padded ones.
     """
     enough = rows >= model.sequence_length + model.horizon  # (S,)
     min_context = np.where(enough, model.sequence_length, 1)  # (S,)
     return index_windows(
-        panel.offsets, np.zeros_like(rows), rows, horizon=model.horizon, min_context=min_context
+        panel.offsets,
+        np.zeros_like(rows),
+        rows,
+        horizon=model.horizon,
+        min_context=min_context,
+        step=model.window_step,
     )
 
 

@@ -1,7 +1,7 @@
 """Tables in, forecasts out: fit, predict, update, evaluate, backtest, save, load."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields, replace
 from os import PathLike
 from typing import Any, Self
@@ -15,10 +15,17 @@ from timeseries.configuration import choose_levels, make_estimator, season_patch
 from timeseries.continuation import background, continued, refuse_nothing_new, refuse_unfit, rows_seen
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import Callback, EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import WindowRegressor
-from timeseries.deeplearning.progress import progress_line
+from timeseries.deeplearning.progress import listeners
+from timeseries.deeplearning.rehearsal import (
+    BatchSizeCurve,
+    LearningRateCurve,
+    Rehearsal,
+    find_batch_size,
+    find_learning_rate,
+)
 from timeseries.errors import (
     DataError,
     NotFittedError,
@@ -27,7 +34,7 @@ from timeseries.errors import (
     require_whole,
 )
 from timeseries.fitted import Answers, FittedForecaster
-from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model
+from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model, rehearse
 from timeseries.intervals import TOO_FEW
 from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
@@ -112,6 +119,7 @@ class Forecaster:
         keep_validation: bool = False,
         checkpoint: Checkpoints | str | PathLike[str] | None = None,
         resume: str | PathLike[str] | None = None,
+        callbacks: Iterable[Callback] = (),
         verbose: bool = False,
     ) -> Self:
         """Learn from every series of a table.
@@ -133,6 +141,9 @@ class Forecaster:
         resume : path, optional
             The checkpoint to go on from, with the same settings and table: the weights become those of an
             uninterrupted fit, bit for bit (on the CPU, with the same versions and number of threads).
+        callbacks : iterable of Callback
+            Told of every step and epoch of both runs: of the one that chooses the number of epochs, and of
+            the one on all rows. A run ends when one of them wants it.
         verbose : bool
             Say what was found in the table to the standard error stream, and how far training is: on one
             line of a terminal, elsewhere in two lines if it takes long.
@@ -155,6 +166,7 @@ class Forecaster:
             After Ctrl-C; from its first step on, training leaves the best network so far to forecast with.
         """
         require_switch(keep_validation=keep_validation)
+        callback = listeners(callbacks, verbose=verbose)
         panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)  # which checks its quantiles
         refuse_taken_names(panel, self.answers.levels or model.quantiles)
@@ -166,7 +178,7 @@ class Forecaster:
                     panel,
                     val_size,
                     keep_validation=keep_validation,
-                    reporter=progress_line() if verbose else None,
+                    callback=callback,
                     answers=self.answers,
                     checkpoints=checkpoints,
                     target_transform=self.target_transform,
@@ -176,6 +188,45 @@ class Forecaster:
             raise
         self._tell_of_weak_intervals(verbose=verbose)
         return self
+
+    def find_learning_rate(self, df: Table, *, steps: int = 100) -> LearningRateCurve:
+        """Try growing learning rates on a copy, and show how the loss answers.
+
+        Parameters
+        ----------
+        df : DataFrame or path
+            As ``fit`` takes it.
+        steps : int
+            Optimiser steps.
+
+        Returns
+        -------
+        LearningRateCurve
+            With its ``suggestion``; nothing is fitted or changed.
+
+        Examples
+        --------
+        >>> from timeseries import load_airpassengers
+        >>> forecaster = Forecaster("nlinear", horizon=12, optimizer="sgd")
+        >>> 1e-7 < forecaster.find_learning_rate(load_airpassengers()).suggestion < 10
+        True
+        """
+        return find_learning_rate(self._rehearsal(df), steps)
+
+    def find_batch_size(self, df: Table) -> BatchSizeCurve:
+        """Time a few steps on batches of every size, on a copy.
+
+        Returns
+        -------
+        BatchSizeCurve
+            With its ``suggestion``: the smallest batch that learns from nearly as many windows in a second as
+            the fastest.
+        """
+        return find_batch_size(self._rehearsal(df))
+
+    def _rehearsal(self, df: Table) -> Rehearsal:
+        panel = self._read_to_fit(df, verbose=False)
+        return rehearse(self._model_for(panel), panel, self.target_transform)
 
     @property
     def train_history(self) -> list[EpochRecord]:
@@ -336,13 +387,12 @@ class Forecaster:
 
         def fit(past: Panel) -> FittedForecaster:
             model = self._model_for(past)
-            reporter = progress_line() if verbose else None
             return fit_model(
                 model,
                 past,
                 val_size,
                 keep_validation=keep_validation,
-                reporter=reporter,
+                callback=listeners((), verbose=verbose),
                 answers=self.answers,
                 target_transform=self.target_transform,
             )

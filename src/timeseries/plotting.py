@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from timeseries.backtesting import REFERENCE, Backtest, Floats
@@ -223,6 +224,49 @@ def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
     return figure
 
 
+def plot_attention(weights: npt.ArrayLike) -> "Figure":
+    """Draw how much each step of a window counts: bars for one row of weights, a map for several.
+
+    Parameters
+    ----------
+    weights : array of shape (T,) or (n, T)
+        What ``AttentionLSTMModel.attention`` returned, or rows of it; with ``patch_length`` its steps are
+        patches.
+
+    Returns
+    -------
+    Figure
+
+    Raises
+    ------
+    DataError
+        When these are no weights.
+
+    Examples
+    --------
+    >>> figure = plot_attention([[0.1, 0.2, 0.7], [0.0, 0.5, 0.5]])
+    >>> figure.axes[0].get_xlabel()
+    'steps before the row that is predicted'
+    """
+    rows = _attention_rows(weights)  # (n, T)
+    back = np.arange(rows.shape[1] - 1, -1, -1)  # (T,) steps from each to the newest
+    figure, (axes,) = _panels(["attention"], 1)
+    if len(rows) == 1:
+        axes.bar(back, rows[0], color=MODEL, width=0.8)
+        axes.set_ylabel("weight")
+    else:
+        axes.grid(visible=False)
+        edges = np.arange(rows.shape[1], -1, -1) - 0.5  # (T+1,)
+        drawn = axes.pcolormesh(edges, np.arange(len(rows) + 1) - 0.5, rows, cmap="Blues", vmin=0)
+        axes.set_ylabel("row")
+        axes.invert_yaxis()
+        figure.colorbar(drawn, ax=axes, label="weight")
+    axes.invert_xaxis()  # time runs to the right
+    axes.set_xlabel("steps before the row that is predicted")
+    _whole_numbers(axes)
+    return figure
+
+
 def check_picture(path: str | PathLike[str]) -> None:
     """Refuse a picture that could not be written: its suffix is no picture's, or matplotlib is absent."""
     require_path(path)
@@ -309,6 +353,20 @@ def _tint(rank: int) -> tuple[float, ...]:
 
     weight = min(0.2 + 0.2 * rank, 0.7)
     return tuple(1 - weight * (1 - part) for part in to_rgb(MODEL))
+
+
+def _attention_rows(weights: npt.ArrayLike) -> Floats:
+    """Return weights as rows (n, T), or refuse what is none."""
+    try:
+        rows = np.atleast_2d(np.asarray(weights, dtype=np.float64))  # (n, T)
+    except (TypeError, ValueError):
+        rows = np.empty((0, 0))
+    if rows.ndim != 2 or not rows.size or not (rows >= 0).all() or not np.isfinite(rows).all():
+        raise DataError(
+            "plot_attention draws what attention(X) returned, rows (n, T) of weights that are 0 or more, got "
+            f"{shown(weights)}."
+        )
+    return rows
 
 
 def _chosen(series: str | None, known: list[str]) -> list[str]:

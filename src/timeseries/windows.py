@@ -27,11 +27,14 @@ class WindowIndex:
     first : array of shape (S,)
         The row of the first origin of each series.
     counts : array of shape (S,)
-        How many windows each series has; their origins follow one another row by row.
+        How many windows each series has.
+    step : int
+        Rows from one origin to the next.
     """
 
     first: Ints
     counts: Ints
+    step: int = 1
 
     @cached_property
     def ends(self) -> Ints:
@@ -45,11 +48,18 @@ class WindowIndex:
         """Turn window numbers (B,) into series (B,) and origin rows (B,)."""
         series = np.searchsorted(self.ends, numbers, side="right")  # (B,)
         start = self.ends[series] - self.counts[series]  # (B,)
-        return series, self.first[series] + numbers - start
+        return series, self.first[series] + (numbers - start) * self.step
 
 
 def index_windows(
-    offsets: Ints, start: Ints, stop: Ints, *, horizon: int, lead: int = 1, min_context: int | Ints = 1
+    offsets: Ints,
+    start: Ints,
+    stop: Ints,
+    *,
+    horizon: int,
+    lead: int = 1,
+    min_context: int | Ints = 1,
+    step: int = 1,
 ) -> WindowIndex:
     """Index every window whose whole target lies in rows [start, stop) of its series.
 
@@ -65,6 +75,8 @@ def index_windows(
         Rows from the origin to the first row of the target.
     min_context : int, or array of shape (S,)
         Rows of its own series that a window must have up to its origin.
+    step : int
+        Rows from one origin to the next; the newest origin is always among them.
 
     Returns
     -------
@@ -80,7 +92,8 @@ def index_windows(
     """
     first = np.maximum(min_context - 1, start - lead)  # (S,) within each series
     last = np.minimum(stop, np.diff(offsets)) - horizon - lead  # (S,)
-    return WindowIndex(offsets[:-1] + first, np.maximum(0, last - first + 1))
+    counts = np.maximum(0, (last - first) // step + 1)  # (S,)
+    return WindowIndex(offsets[:-1] + last - (counts - 1) * step, counts, step)
 
 
 @dataclass(frozen=True)

@@ -327,7 +327,7 @@ def test_an_update_that_is_interrupted_leaves_everything_as_it_was(run, model, l
     def press(self):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("timeseries.deeplearning.history.Reporter.step", press)
+    monkeypatch.setattr("timeseries.deeplearning.history.Callback.step", press)
     before = model.read_bytes()
     assert run("update", model, later, "--fine-tune", 9, code=130).stderr.endswith("\nInterrupted.\n")
     assert model.read_bytes() == before

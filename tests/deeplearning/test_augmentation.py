@@ -290,7 +290,9 @@ def test_masking_hides_whole_steps_of_the_targets_but_never_the_newest():
 
 def test_mixup_blends_everything_by_one_share_of_each_window():
     batch = make()
+    batch = batch._replace(level=batch.target[:, :1])
     made = mixup(batch, 0.5, generator_of(0, 0, 3))
+    torch.testing.assert_close(made.level, made.target[:, :1])
     generator = generator_of(0, 0, 3)
     other = torch.randperm(B, generator=generator)
     share = (made.target - batch.target[other]) / (batch.target - batch.target[other])  # (B, H, D)

@@ -65,6 +65,11 @@ def copies(monkeypatch, tmp_path):
         {"optimizer": "adamw", "schedule": "one_cycle", "weight_decay": 0.1, "clip_norm": 0.1},
         {"patience": 1, "learning_rate": 0.1, "epochs": 6},
         {"max_steps": 7},
+        {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "cosine", "l1": 0.01, "clip_value": 0.1},
+        {"optimizer": "adagrad", "schedule": "step", "decay_epochs": 1, "accumulate_batches": 2},
+        {"schedule": "plateau", "decay_epochs": 1, "learning_rate": 0.3, "epochs": 6, "loss": "smape"},
+        {"patience": 1, "learning_rate": 0.1, "epochs": 6, "restore_best_weights": False, "min_delta": 0.1},
+        {"optimizer": "sgd", "nesterov": True, "loss": lambda f, y: (f - y).abs() ** 1.5},
     ],
 )
 def test_an_estimator_goes_on_from_any_step_to_the_same_weights(changes, copies, tmp_path):

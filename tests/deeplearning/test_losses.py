@@ -1,20 +1,33 @@
 """Losses against their definitions, worked out in numpy and by scikit-learn."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
-from sklearn.metrics import mean_absolute_error, mean_pinball_loss, mean_squared_error
+from sklearn.metrics import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_pinball_loss,
+    mean_squared_error,
+)
 
-from timeseries.deeplearning.losses import PinballLoss, make_loss, weighted_mean
-from timeseries.errors import TimeSeriesError
+from timeseries.deeplearning.losses import PinballLoss, loss_name, loss_named, make_loss, weighted_mean
+from timeseries.errors import SettingError, TimeSeriesError
 
 DEFINITIONS = {
     "mse": lambda error: error**2,
     "mae": abs,
     "huber": lambda error: np.where(abs(error) <= 1, error**2 / 2, abs(error) - 0.5),
+    "smooth_l1": lambda error: np.where(abs(error) <= 1, error**2 / 2, abs(error) - 0.5),
+    "log_cosh": lambda error: np.logaddexp(error, -error) - np.log(2),
+}
+RELATIVE = {
+    "mape": lambda target, forecast: abs(target - forecast) / abs(target),
+    "smape": lambda target, forecast: 2 * abs(target - forecast) / (abs(target) + abs(forecast)),
 }
 LEVELS = (0.1, 0.5, 0.9)
 numbers = st.floats(-100, 100, width=32)
@@ -48,6 +61,66 @@ def test_pinball_equals_its_definition_on_any_leading_axes(pair, shifts):
     np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.parametrize("name", RELATIVE)
+@settings(max_examples=30, deadline=None)
+@given(pair=pairs, signs=st.tuples(*[st.sampled_from([-1, 1])] * 2))
+def test_a_relative_loss_equals_its_definition_away_from_zero(name, pair, signs):
+    forecast, target = (sign * (1 + np.abs(part)) for sign, part in zip(signs, pair, strict=True))
+    loss = make_loss(name, None)
+    assert loss.relative
+    losses = loss(torch.from_numpy(forecast)[..., None], torch.from_numpy(target))
+    expected = RELATIVE[name](target.astype(np.float64), forecast.astype(np.float64))
+    np.testing.assert_allclose(losses, expected, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("name", RELATIVE)
+def test_a_relative_loss_stays_finite_at_zero_and_so_does_its_gradient(name):
+    forecast = torch.tensor([[0.0], [1e-6]], requires_grad=True)  # (2, 1)
+    losses = make_loss(name, None)(forecast, torch.zeros(2))
+    losses.sum().backward()
+    assert losses.isfinite().all()
+    assert forecast.grad.isfinite().all()
+
+
+def test_mape_agrees_with_scikit_learn():
+    target, forecast = np.random.default_rng(0).uniform(1, 5, size=(2, 50))
+    losses = make_loss("mape", None)(torch.from_numpy(forecast)[:, None], torch.from_numpy(target))
+    assert float(losses.mean()) == pytest.approx(mean_absolute_percentage_error(target, forecast))
+
+
+def test_log_cosh_overflows_nowhere():
+    losses = make_loss("log_cosh", None)(torch.tensor([[1e4], [-1e4]]), torch.zeros(2))
+    torch.testing.assert_close(losses, torch.full((2,), 1e4 - math.log(2)))
+
+
+def test_a_loss_of_ones_own_gives_one_number_per_target():
+    def cubed(forecast, target):
+        return (forecast - target).abs() ** 3
+
+    forecast, target = torch.full((4, 3, 2, 1), 3.0), torch.ones(4, 3, 2)
+    assert (make_loss(cubed, None)(forecast, target) == 8).all()
+    with pytest.raises(SettingError, match=r"of shape \(4, 3, 2\), but gave \(\)"):
+        make_loss(lambda f, y: (f - y).mean(), None)(forecast, target)
+    with pytest.raises(SettingError, match=r"'len' cannot compare .* TypeError"):
+        make_loss(len, None)(forecast, target)
+
+
+def test_a_file_keeps_the_name_of_a_loss_and_refuses_to_train_with_what_it_does_not_hold():
+    def cubed(forecast, target):
+        return (forecast - target).abs() ** 3
+
+    assert [loss_name(loss) for loss in ("mae", cubed)] == ["mae", "cubed"]
+    assert loss_named("mae") == "mae"
+    found = loss_named("cubed")
+    assert loss_name(found) == "cubed"
+    with pytest.raises(SettingError, match="'cubed', which no file holds"):
+        make_loss(found, None)(torch.zeros(2, 1), torch.zeros(2))
+
+
+def test_quantile_is_another_name_of_pinball():
+    assert make_loss("quantile", LEVELS) == make_loss("pinball", LEVELS) == PinballLoss(LEVELS)
+
+
 def test_means_equal_those_of_scikit_learn():
     draw = np.random.default_rng(0)
     target, forecast = draw.normal(size=(2, 50))
@@ -68,6 +141,8 @@ def test_a_weighted_mean_counts_what_has_weight_whatever_the_axes(shape):
     mean = weighted_mean(torch.from_numpy(losses), torch.from_numpy(weight))
     assert float(mean) == pytest.approx(np.average(losses, weights=weight), rel=1e-12)
     assert float(weighted_mean(torch.from_numpy(losses), torch.zeros(shape))) == 0.0
+    light = float(weighted_mean(torch.from_numpy(losses), torch.from_numpy(weight) / 1000))
+    assert light == pytest.approx(float(mean), rel=1e-9)
 
 
 def test_the_minimiser_of_pinball_is_the_quantile():

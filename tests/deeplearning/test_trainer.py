@@ -8,9 +8,10 @@ import pytest
 import torch
 from torch import nn
 
+from timeseries.deeplearning import trainer
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import Reporter
-from timeseries.deeplearning.losses import HuberLoss, MSELoss
+from timeseries.deeplearning.history import Callback, Callbacks
+from timeseries.deeplearning.losses import POINT_LOSSES
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.plan import Pace
 from timeseries.deeplearning.trainer import Trainer
@@ -19,6 +20,7 @@ from timeseries.errors import TrainingError
 from timeseries.windows import Permutation, index_windows
 
 T, H, ROWS = 8, 3, 74  # 64 windows
+MSE, HUBER = POINT_LOSSES["mse"], POINT_LOSSES["huber"]
 
 
 def make_values(rows=ROWS):
@@ -58,10 +60,19 @@ def settings(**changes):
         "max_seconds": None,
         "learning_rate": 1e-2,
         "schedule": "constant",
+        "decay_epochs": 2,
+        "decay_factor": 0.5,
         "optimizer": "adam",
+        "momentum": None,
+        "nesterov": False,
         "weight_decay": 0.0,
+        "l1": 0.0,
         "clip_norm": 0.05,
+        "clip_value": None,
+        "accumulate_batches": 1,
         "patience": None,
+        "min_delta": 0.0,
+        "restore_best_weights": True,
     }
     return SimpleNamespace(**(defaults | changes))  # a clip_norm so small that clipping matters
 
@@ -70,19 +81,16 @@ def adam(parameters):
     return torch.optim.Adam(parameters, lr=1e-2, fused=True)
 
 
-def hand_written_loop(
-    network, values, epochs, batch_size, make_optimizer=adam, one_cycle=False, clip_norm=0.05
-):
-    """Train as a textbook would, on windows stacked in memory; the order of windows is given."""
+def hand_written_loop(network, values, epochs, batch_size, make_optimizer, schedule, learn):
+    """Train as a textbook would, on windows stacked in memory; the order of windows is given.
+
+    ``schedule`` makes what moves the rate after every step, ``learn`` turns a loss into gradients.
+    """
     series = torch.from_numpy((values - values[0]).astype(np.float32)) + np.float32(values[0, 0])
     past = torch.stack([series[i : i + T] for i in range(len(series) - T - H + 1)])
     target = torch.stack([series[i + T : i + T + H] for i in range(len(past))])
     optimizer = make_optimizer(network.parameters())
-    steps = epochs * -(-len(past) // batch_size)
-    if one_cycle:
-        schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, max_lr=1e-2, total_steps=steps, cycle_momentum=False
-        )
+    moving = schedule(optimizer, epochs * -(-len(past) // batch_size))
     network.train()
     for epoch in range(epochs):
         order = torch.from_numpy(Permutation(len(past), 0, epoch)(np.arange(len(past))))
@@ -91,38 +99,234 @@ def hand_written_loop(
             forecast = network.head.project(states[:, -1]).view(-1, H, 1)
             loss = nn.functional.mse_loss(forecast, target[rows])
             optimizer.zero_grad()
-            loss.backward()
-            if clip_norm is not None:
-                nn.utils.clip_grad_norm_(network.parameters(), clip_norm)
+            learn(network, loss)
             optimizer.step()
-            if one_cycle:
-                schedule.step()
+            if moving is not None:
+                moving.step()
 
 
+def clipped_by_norm(network, loss):
+    loss.backward()
+    nn.utils.clip_grad_norm_(network.parameters(), 0.05)
+
+
+def clipped_by_value(network, loss):
+    loss.backward()
+    nn.utils.clip_grad_value_(network.parameters(), 0.01)
+
+
+ADAM = {"optimizer": "adam"}
 OPTIMIZERS = {
-    ("adam", 0.0): adam,
-    ("adam", 0.1): lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.1, fused=True),
-    ("adamw", 0.0): lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.0, fused=True),
-    ("adamw", 0.1): lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1, fused=True),
-    ("sgd", 0.0): lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, fused=True),
-    ("sgd", 0.1): lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, weight_decay=0.1, fused=True),
+    "adam": (ADAM, lambda p: torch.optim.Adam(p, lr=1e-2, fused=True)),
+    "adam, L2": (
+        ADAM | {"weight_decay": 0.1},
+        lambda p: torch.optim.Adam(p, lr=1e-2, weight_decay=0.1, fused=True),
+    ),
+    "adamw": (
+        {"optimizer": "adamw", "weight_decay": 0.1},
+        lambda p: torch.optim.AdamW(p, lr=1e-2, weight_decay=0.1, fused=True),
+    ),
+    "sgd": (
+        {"optimizer": "sgd", "weight_decay": 0.1},
+        lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.9, weight_decay=0.1, fused=True),
+    ),
+    "sgd, nesterov": (
+        {"optimizer": "sgd", "momentum": 0.8, "nesterov": True},
+        lambda p: torch.optim.SGD(p, lr=1e-2, momentum=0.8, nesterov=True, fused=True),
+    ),
+    "sgd without momentum": (
+        {"optimizer": "sgd", "momentum": 0.0},
+        lambda p: torch.optim.SGD(p, lr=1e-2, fused=True),
+    ),
+    "rmsprop": ({"optimizer": "rmsprop"}, lambda p: torch.optim.RMSprop(p, lr=1e-2)),
+    "rmsprop with momentum": (
+        {"optimizer": "rmsprop", "momentum": 0.5, "weight_decay": 0.1},
+        lambda p: torch.optim.RMSprop(p, lr=1e-2, momentum=0.5, weight_decay=0.1),
+    ),
+    "adagrad": ({"optimizer": "adagrad"}, lambda p: torch.optim.Adagrad(p, lr=1e-2)),
+}
+SCHEDULES = {  # epochs have 4 steps
+    "constant": lambda optimizer, steps: None,
+    "one_cycle": lambda optimizer, steps: torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, max_lr=1e-2, total_steps=steps, cycle_momentum=False
+    ),
+    "cosine": lambda optimizer, steps: torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps),
+    "step": lambda optimizer, steps: torch.optim.lr_scheduler.StepLR(optimizer, step_size=8, gamma=0.5),
 }
 
 
-@pytest.mark.parametrize("clip_norm", [None, 0.05])
-@pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
-@pytest.mark.parametrize(("optimizer", "weight_decay"), OPTIMIZERS)
-def test_the_trainer_equals_a_hand_written_loop_bit_for_bit(optimizer, weight_decay, schedule, clip_norm):
+def assert_equal_to_the_loop_by_hand(chosen, make_optimizer, schedule="constant", learn=clipped_by_norm):
     ours, values = make_network(), make_values()
     theirs = copy.deepcopy(ours)
-    chosen = settings(optimizer=optimizer, weight_decay=weight_decay, schedule=schedule, clip_norm=clip_norm)
     torch.manual_seed(1)  # dropout draws from the global stream in both
-    Trainer(chosen, MSELoss()).fit(ours, make_batches(values))
+    Trainer(chosen, MSE).fit(ours, make_batches(values))
     torch.manual_seed(1)
-    make = OPTIMIZERS[optimizer, weight_decay]
-    hand_written_loop(theirs, values, 3, 16, make, schedule == "one_cycle", clip_norm)
+    hand_written_loop(theirs, values, 3, 16, make_optimizer, SCHEDULES[schedule], learn)
     for (name, a), b in zip(ours.state_dict().items(), theirs.state_dict().values(), strict=True):
         assert torch.equal(a, b), name
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_trainer_equals_a_hand_written_loop_bit_for_bit(optimizer, schedule):
+    named, make_optimizer = OPTIMIZERS[optimizer]
+    assert_equal_to_the_loop_by_hand(settings(**named, schedule=schedule), make_optimizer, schedule)
+
+
+@pytest.mark.parametrize(
+    ("clipping", "learn"),
+    [
+        ({"clip_norm": None}, lambda network, loss: loss.backward()),
+        ({"clip_norm": None, "clip_value": 0.01}, clipped_by_value),
+    ],
+)
+def test_gradients_are_clipped_as_asked(clipping, learn):
+    assert_equal_to_the_loop_by_hand(settings(**clipping), OPTIMIZERS["adam"][1], learn=learn)
+
+
+def test_l1_is_the_penalty_that_one_would_add_to_the_loss():
+    def penalised(network, loss):
+        (loss + 0.01 * sum(p.abs().sum() for p in network.parameters())).backward()
+
+    ours, theirs, values = make_network(dropout=0.0), make_network(dropout=0.0), make_values()
+    Trainer(settings(l1=0.01, clip_norm=None), MSE).fit(ours, make_batches(values))
+    hand_written_loop(theirs, values, 3, 16, OPTIMIZERS["adam"][1], SCHEDULES["constant"], penalised)
+    for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
+    plain = make_network(dropout=0.0)
+    Trainer(settings(clip_norm=None), MSE).fit(plain, make_batches(values))
+    with_penalty, without = (sum(p.abs().sum() for p in n.parameters()) for n in (ours, plain))
+    assert with_penalty < 0.9 * without
+
+
+@pytest.mark.parametrize("rows", [74, 70])  # 64 windows; 60, of which the last step has 12
+@pytest.mark.parametrize("parts", [2, 3])
+def test_accumulated_batches_learn_what_one_large_batch_does(rows, parts):
+    small, large, values = make_network(dropout=0.0), make_network(dropout=0.0), make_values(rows)
+    plain, gathered = settings(clip_norm=None), settings(clip_norm=None, accumulate_batches=parts)
+    history = Trainer(plain, MSE).fit(large, make_batches(values)).history
+    accumulated = Trainer(gathered, MSE).fit(small, make_batches(values)).history
+    for a, b in zip(small.parameters(), large.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-3, atol=1e-5)
+    for one, other in zip(history, accumulated, strict=True):
+        assert one["steps"] == other["steps"]
+        assert one["train_loss"] == pytest.approx(other["train_loss"], rel=1e-5)
+
+
+def test_accumulation_runs_the_network_on_small_batches_only():
+    class Counted(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.map, self.sizes = nn.Linear(T, H), []
+
+        def forward(self, window):
+            self.sizes.append(len(window.past))
+            return self.map(window.past[..., 0])[..., None, None]
+
+    network = Counted()
+    Trainer(settings(epochs=1, accumulate_batches=4), MSE).fit(network, make_batches(make_values(), 32))
+    assert network.sizes == [8] * 8
+
+
+def test_a_plateau_lowers_the_rate_after_epochs_without_a_better_loss():
+    """The rate of every epoch against ReduceLROnPlateau, told the losses of the history."""
+    validation = make_batches(make_values(60) ** 2, seed=None)
+    chosen = settings(schedule="plateau", decay_epochs=1, epochs=12, learning_rate=0.05)
+    rates = []
+    real = trainer._Learner.epoch
+
+    def epoch(learner, loss):
+        real(learner, loss)
+        rates.append(learner.optimizer.param_groups[0]["lr"])
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(trainer._Learner, "epoch", epoch)
+        history = Trainer(chosen, MSE).fit(make_network(), make_batches(make_values()), validation).history
+    optimizer = torch.optim.SGD([nn.Parameter(torch.ones(1))], lr=0.05)
+    plateau = torch.optim.lr_scheduler.ReduceLROnPlateau(optimizer, factor=0.5, patience=1)
+    expected = []
+    for record in history:
+        plateau.step(record["val_loss"])
+        expected.append(optimizer.param_groups[0]["lr"])
+    assert rates == expected
+    assert rates[-1] < 0.05
+
+
+def losses_of_validation(monkeypatch, losses):
+    """Let validation say these numbers, one per epoch."""
+    numbers = iter(losses)
+    monkeypatch.setattr(Trainer, "evaluate", lambda *_: next(numbers))
+
+
+@pytest.mark.parametrize(("min_delta", "epochs"), [(0.0, 6), (0.15, 4)])
+def test_a_loss_must_be_lower_by_min_delta_to_count_as_better(min_delta, epochs, monkeypatch):
+    losses_of_validation(monkeypatch, [1.0, 0.8, 0.7, 0.69, 0.68, 0.67])
+    chosen = settings(epochs=6, patience=2, min_delta=min_delta)
+    batches = make_batches(make_values())
+    assert len(Trainer(chosen, MSE).fit(make_network(), batches, batches).history) == epochs
+
+
+def test_the_last_weights_stay_when_the_best_are_not_wanted(monkeypatch):
+    kept = {}
+    for wanted in (True, False):
+        losses_of_validation(monkeypatch, [1.0, 0.5, 0.8])
+        network = make_network(dropout=0.0)
+        chosen = settings(restore_best_weights=wanted)
+        Trainer(chosen, MSE).fit(network, make_batches(make_values()), make_batches(make_values()))
+        kept[wanted] = network
+    for wanted, epochs in ((True, 2), (False, 3)):
+        alone = make_network(dropout=0.0)
+        Trainer(settings(epochs=epochs), MSE).fit(alone, make_batches(make_values()))
+        for a, b in zip(kept[wanted].parameters(), alone.parameters(), strict=True):
+            assert torch.equal(a, b)
+
+
+def test_a_callback_hears_every_epoch_and_may_end_the_run():
+    class Until(Callback):
+        def __init__(self, last):
+            self.last, self.heard = last, []
+
+        def epoch(self, record):
+            self.heard.append(record["epoch"])
+            return record["epoch"] == self.last
+
+    early, late = Until(1), Until(5)
+    both = Callbacks([late, early])
+    history = Trainer(settings(), MSE, both).fit(make_network(), make_batches(make_values()))
+    assert early.heard == late.heard == [0, 1]
+    assert [record["epoch"] for record in history.history] == [0, 1]
+
+
+def test_a_relative_loss_compares_with_the_values_in_the_units_of_the_series():
+    """MAPE of a series at level 100 with spread 2: the network sees (y - 100) / 2."""
+    values = 100 + 2 * make_values()
+    table = make_batches(values).gather.table
+    affine = Affine(np.full((1, 1), 100.0), np.full((1, 1), 2.0))
+    gather = ResidentGather(Buffers(table, context=T), Scaling(affine), horizon=H)
+    index = make_batches(values).index
+    for position_stride in (None, 1):
+        batches = Batches(gather, index, 16, None, position_stride, levels=True)
+        zero = ZeroForecast(position_stride)
+        loss = Trainer(settings(), POINT_LOSSES["mape"]).evaluate(zero, batches)
+        targets = [
+            values[i + j + T : i + j + T + H]
+            for i in range(len(index))
+            for j in (range(1 - T, 1) if position_stride else [0])
+        ]
+        assert loss == pytest.approx(np.mean(np.abs(np.array(targets) - 100) / np.array(targets)), rel=1e-4)
+
+
+class ZeroForecast(nn.Module):
+    """Forecasts the mean."""
+
+    def __init__(self, position_stride):
+        super().__init__()
+        self.positions = [] if position_stride is None else [T]
+
+    def forward(self, window):
+        return torch.zeros(len(window.past), *self.positions, H, 1, 1)  # (B, [T,] H, D, P)
+
+    at_every_position = forward
 
 
 def test_looking_at_validation_changes_nothing_but_which_weights_stay():
@@ -130,7 +334,7 @@ def test_looking_at_validation_changes_nothing_but_which_weights_stay():
     for validation in (None, make_batches(make_values(), seed=None, start=40)):
         torch.manual_seed(1)
         histories.append(
-            Trainer(settings(), MSELoss()).fit(make_network(), make_batches(make_values()), validation)
+            Trainer(settings(), MSE).fit(make_network(), make_batches(make_values()), validation)
         )
     assert [r["train_loss"] for r in histories[0].history] == [r["train_loss"] for r in histories[1].history]
 
@@ -138,7 +342,7 @@ def test_looking_at_validation_changes_nothing_but_which_weights_stay():
 def test_the_weights_of_the_best_epoch_are_put_back_and_patience_ends_the_run():
     train, validation = make_batches(make_values()), make_batches(make_values(60) ** 2, seed=None)
     network = make_network()
-    trainer = Trainer(settings(epochs=60, learning_rate=0.05, patience=3, clip_norm=None), MSELoss())
+    trainer = Trainer(settings(epochs=60, learning_rate=0.05, patience=3, clip_norm=None), MSE)
     history = trainer.fit(network, train, validation).history
     losses = [record["val_loss"] for record in history]
     best = int(np.argmin(losses))
@@ -148,7 +352,7 @@ def test_the_weights_of_the_best_epoch_are_put_back_and_patience_ends_the_run():
 
 
 def test_the_epoch_loss_counts_every_window_once_whatever_the_batch_size():
-    trainer, network = Trainer(settings(), MSELoss()), make_network()
+    trainer, network = Trainer(settings(), MSE), make_network()
     whole = trainer.evaluate(network, make_batches(make_values(), batch_size=64))
     for batch_size in (1, 7, 50):
         assert trainer.evaluate(network, make_batches(make_values(), batch_size)) == pytest.approx(
@@ -161,20 +365,18 @@ def test_a_filled_last_batch_learns_from_its_own_windows_only():
     values = make_values()
     ours = make_network(dropout=0.0)
     theirs = copy.deepcopy(ours)
-    Trainer(settings(epochs=1), MSELoss()).fit(ours, make_batches(values, batch_size=48))
-    hand_written_loop(theirs, values, epochs=1, batch_size=48)
+    Trainer(settings(epochs=1), MSE).fit(ours, make_batches(values, batch_size=48))
+    hand_written_loop(theirs, values, 1, 48, OPTIMIZERS["adam"][1], SCHEDULES["constant"], clipped_by_norm)
     for a, b in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5)
 
 
 def test_max_steps_ends_the_run_within_an_epoch():
-    training = Trainer(settings(epochs=9, max_steps=10), MSELoss()).fit(
-        make_network(), make_batches(make_values())
-    )
+    training = Trainer(settings(epochs=9, max_steps=10), MSE).fit(make_network(), make_batches(make_values()))
     assert [record["steps"] for record in training.history] == [4, 4, 2]
 
 
-class Interrupt(Reporter):
+class Interrupt(Callback):
     """Presses Ctrl-C when the given epoch was reported, or the given step was taken."""
 
     def __init__(self, epoch=None, step=None):
@@ -193,14 +395,12 @@ class Interrupt(Reporter):
         self.ended += 1
 
 
-def trained(changes, *, validation=True, reporter=None):
+def trained(changes, *, validation=True, callback=None):
     """Return weights and training of a network on 4 steps an epoch, dropout and all."""
     network = make_network()
     watch = make_batches(make_values(60) ** 2, seed=None) if validation else None
     torch.manual_seed(1)
-    training = Trainer(settings(**changes), MSELoss(), reporter).fit(
-        network, make_batches(make_values()), watch
-    )
+    training = Trainer(settings(**changes), MSE, callback).fit(network, make_batches(make_values()), watch)
     return [p.detach() for p in network.parameters()], training
 
 
@@ -210,14 +410,14 @@ def same(ours, theirs):
 
 @pytest.mark.parametrize("when", [{"epoch": 3}, {"step": 17}, {"step": 19}])
 def test_ctrl_c_leaves_the_best_weights_of_the_epochs_that_were_compared(when):
-    reporter = Interrupt(**when)
-    weights, training = trained({"epochs": 9, "learning_rate": 0.05}, reporter=reporter)
+    callback = Interrupt(**when)
+    weights, training = trained({"epochs": 9, "learning_rate": 0.05}, callback=callback)
     expected, whole = trained({"epochs": 4, "learning_rate": 0.05})  # 16 steps
     assert training.interrupted
     assert not whole.interrupted
     assert losses_of(training) == losses_of(whole)
     assert same(weights, expected)
-    assert reporter.ended == 1
+    assert callback.ended == 1
 
 
 def losses_of(training):
@@ -228,7 +428,7 @@ def losses_of(training):
     ("when", "steps"), [({"epoch": 1}, [4, 4]), ({"step": 10}, [4, 4, 2]), ({"step": 1}, [1])]
 )
 def test_ctrl_c_without_validation_keeps_the_steps_that_were_taken(when, steps):
-    weights, training = trained({}, validation=False, reporter=Interrupt(**when))
+    weights, training = trained({}, validation=False, callback=Interrupt(**when))
     expected, _ = trained({"max_steps": sum(steps)}, validation=False)
     assert training.interrupted
     assert [record["steps"] for record in training.history] == steps
@@ -236,7 +436,7 @@ def test_ctrl_c_without_validation_keeps_the_steps_that_were_taken(when, steps):
 
 
 def test_ctrl_c_before_the_first_validation_keeps_the_steps_that_were_taken():
-    weights, training = trained({}, reporter=Interrupt(step=3))
+    weights, training = trained({}, callback=Interrupt(step=3))
     expected, _ = trained({"max_steps": 3}, validation=False)
     assert losses_of(training)[0][:2] == (0, 3)
     assert training.history[0]["val_loss"] is None
@@ -248,13 +448,13 @@ def test_ctrl_c_before_the_first_step_is_the_callers():
         def begin(self, plan, before=0):
             raise KeyboardInterrupt
 
-    reporter = Early()
+    callback = Early()
     with pytest.raises(KeyboardInterrupt):
-        trained({}, reporter=reporter)
-    assert reporter.ended == 1
+        trained({}, callback=callback)
+    assert callback.ended == 1
 
 
-class Curious(Reporter):
+class Curious(Callback):
     """Wants to know how long it will take."""
 
     wants_estimate = True
@@ -266,23 +466,23 @@ class Curious(Reporter):
 @pytest.mark.parametrize("schedule", ["constant", "one_cycle"])
 @pytest.mark.parametrize("max_steps", [None, 2])
 def test_the_estimate_leaves_no_trace_in_the_result(schedule, max_steps):
-    changes, reporter = {"schedule": schedule, "max_steps": max_steps}, Curious()
-    weights, training = trained(changes, reporter=reporter)
+    changes, callback = {"schedule": schedule, "max_steps": max_steps}, Curious()
+    weights, training = trained(changes, callback=callback)
     expected, plain = trained(changes)
     roomy, budgeted = trained(changes | {"max_seconds": 1e6})
     assert same(weights, expected)
     assert same(roomy, expected)
     assert losses_of(training) == losses_of(plain) == losses_of(budgeted)
-    assert (reporter.plan.steps, reporter.plan.epochs) == ((12, [4] * 3) if max_steps is None else (2, [2]))
-    assert reporter.plan.pace.step > 0
-    assert reporter.plan.pace.validation > 0
+    assert (callback.plan.steps, callback.plan.epochs) == ((12, [4] * 3) if max_steps is None else (2, [2]))
+    assert callback.plan.pace.step > 0
+    assert callback.plan.pace.validation > 0
 
 
 def test_a_training_fault_ends_the_report_too():
-    reporter = Interrupt()
+    callback = Interrupt()
     with pytest.raises(TrainingError):
-        trained({"learning_rate": 1e30, "clip_norm": None}, reporter=reporter)
-    assert reporter.ended == 1
+        trained({"learning_rate": 1e30, "clip_norm": None}, callback=callback)
+    assert callback.ended == 1
 
 
 class Clock:
@@ -300,20 +500,18 @@ def timed(monkeypatch, changes, *, train=1.0, validation=0.0, slower=1.0):
     """Train 64 windows in batches of 16 while a step takes ``train`` seconds; after the trial, ``slower``."""
     clock = Clock(monkeypatch, train, validation)
 
-    class Slower(Reporter):
+    class Slower(Callback):
         def begin(self, plan, before=0):
             clock.train *= slower
             self.plan = plan
 
-    network, reporter = make_network(), Slower()
+    network, callback = make_network(), Slower()
     hook = network.register_forward_pre_hook(lambda module, _: clock.move(module))
     torch.manual_seed(1)
     watch = make_batches(make_values(60) ** 2, seed=None) if validation else None
-    training = Trainer(settings(**changes), MSELoss(), reporter).fit(
-        network, make_batches(make_values()), watch
-    )
+    training = Trainer(settings(**changes), MSE, callback).fit(network, make_batches(make_values()), watch)
     hook.remove()
-    return [p.detach() for p in network.parameters()], training, reporter.plan, clock.now
+    return [p.detach() for p in network.parameters()], training, callback.plan, clock.now
 
 
 def test_a_time_budget_plans_the_steps_that_fit_so_that_a_cycle_ends(monkeypatch):
@@ -358,7 +556,7 @@ def test_a_budget_too_short_for_anything_takes_one_step(monkeypatch):
 
 def test_missing_targets_do_not_count():
     values = make_values()
-    trainer, network = Trainer(settings(), MSELoss()), make_network()
+    trainer, network = Trainer(settings(), MSE), make_network()
     values[30] = np.nan
     batches = make_batches(values, batch_size=1)
     losses = [
@@ -372,7 +570,7 @@ def test_missing_targets_do_not_count():
 
 def test_divergence_stops_with_epoch_step_series_and_what_to_do():
     with pytest.raises(TrainingError, match=r"epoch \d+, step \d+ of 4.*'demand'.*Lower learning_rate"):
-        Trainer(settings(learning_rate=1e30, clip_norm=None), MSELoss()).fit(
+        Trainer(settings(learning_rate=1e30, clip_norm=None), MSE).fit(
             make_network(), make_batches(make_values())
         )
 
@@ -382,16 +580,16 @@ def test_a_validation_loss_that_is_not_finite_says_so_with_its_true_epoch():
     values[-1] = 1e30  # a target of the last validation windows alone
     train, validation = make_batches(make_values()), make_batches(values, seed=None, start=ROWS - 12)
     with pytest.raises(TrainingError, match=r"validation loss became inf at epoch 1, step 1 of 1.*too large"):
-        Trainer(settings(), MSELoss()).fit(make_network(), train, validation)
+        Trainer(settings(), MSE).fit(make_network(), train, validation)
     validation = make_batches(make_values(), seed=None, start=ROWS - 12)
 
-    class Spoil(Reporter):
+    class Spoil(Callback):
         def epoch(self, record):
             if record["epoch"] == 1:
                 validation.gather.values.rows[-1] = 1e30
 
     with pytest.raises(TrainingError, match="validation loss became inf at epoch 3, step 1 of 1"):
-        Trainer(settings(), MSELoss(), Spoil()).fit(make_network(), train, validation)
+        Trainer(settings(), MSE, Spoil()).fit(make_network(), train, validation)
 
 
 def test_every_position_of_a_window_may_have_a_forecast_of_its_own():
@@ -404,12 +602,12 @@ def test_every_position_of_a_window_may_have_a_forecast_of_its_own():
         target, _ = plain(series, origin)
         return target.unsqueeze(1).expand(-1, T, -1, -1), None
 
-    expected = Trainer(settings(), HuberLoss()).evaluate(Zeros(), batches)
+    expected = Trainer(settings(), HUBER).evaluate(Zeros(), batches)
     gather.target = repeated
-    assert Trainer(settings(), HuberLoss()).evaluate(Zeros(T), batches) == pytest.approx(expected, rel=1e-5)
+    assert Trainer(settings(), HUBER).evaluate(Zeros(T), batches) == pytest.approx(expected, rel=1e-5)
     gather.target = lambda series, origin: (repeated(series, origin)[0] * 1e20, None)
     with pytest.raises(TrainingError, match="series 'demand' holds a value"):
-        Trainer(settings(), MSELoss()).evaluate(Zeros(T), batches)
+        Trainer(settings(), MSE).evaluate(Zeros(T), batches)
 
 
 class Zeros(nn.Module):
@@ -427,13 +625,13 @@ def test_a_value_too_large_to_train_on_is_named():
     values = make_values()
     values[20] = 1e30
     with pytest.raises(TrainingError, match=r"series 'demand' holds a value near row \d+ .*too large"):
-        Trainer(settings(), MSELoss()).fit(make_network(), make_batches(values))
+        Trainer(settings(), MSE).fit(make_network(), make_batches(values))
 
 
 def test_the_first_of_equally_good_epochs_is_the_best(monkeypatch):
     """patience counts from the first epoch with the lowest loss: an equal one is no progress."""
     losses = iter([3.0, 2.0, 2.0, 2.0, 2.0])
-    trainer, batches = Trainer(settings(epochs=5, patience=2), MSELoss()), make_batches(make_values())
+    trainer, batches = Trainer(settings(epochs=5, patience=2), MSE), make_batches(make_values())
     monkeypatch.setattr(trainer, "evaluate", lambda *_: next(losses))
     assert len(trainer.fit(make_network(), batches, batches).history) == 4
 
@@ -443,7 +641,7 @@ def test_every_position_is_trained_on_when_the_batches_say_so():
     batches = make_batches(make_values())
     everywhere = Batches(batches.gather, batches.index, 64, 0, position_stride=1)
     network, theirs = make_network(dropout=0.0), make_network(dropout=0.0)
-    Trainer(settings(epochs=1), MSELoss()).fit(network, everywhere)
+    Trainer(settings(epochs=1), MSE).fit(network, everywhere)
     (batch,) = everywhere.epoch(0)
     forecast = torch.stack(  # position by position, from the window cut there
         [theirs(batch.window._replace(past=batch.window.past[:, : t + 1])) for t in range(T)], dim=1
@@ -459,6 +657,6 @@ def test_every_position_is_trained_on_when_the_batches_say_so():
 
 def test_max_steps_holds_with_validation_and_patience_too():
     batches = make_batches(make_values())  # 4 a pass
-    trainer = Trainer(settings(epochs=9, max_steps=10, patience=20), MSELoss())
+    trainer = Trainer(settings(epochs=9, max_steps=10, patience=20), MSE)
     history = trainer.fit(make_network(), batches, batches).history
     assert [record["steps"] for record in history] == [4, 4, 2]

@@ -31,6 +31,7 @@ _MODEL_SETTINGS = (
     "every_position",
     "learning_rate",
     "loss",
+    "optimizer",
     "patience",
 )  # that are advised
 _FILL_IN = ("...", ["..."])

@@ -236,7 +236,8 @@ def mixup(batch: Batch, strength: float, generator: Generator, *, autoregressive
         observed = observed & (observed[other] | _like(share == 1, observed))  # (B, T, F)
     parts = {name: _blend(getattr(window, name), other, share) for name in ("past", "future", "static")}
     mixed = _masked(window._replace(**parts), parts["past"], observed)
-    return batch._replace(window=mixed, target=_blend(target, other, share), weight=weight)
+    target, level = (_blend(part, other, share) for part in (target, batch.level))
+    return batch._replace(window=mixed, target=target, weight=weight, level=level)
 
 
 AUGMENTATIONS: dict[str, Augmentation] = {

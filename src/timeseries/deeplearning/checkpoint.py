@@ -142,6 +142,7 @@ class CheckpointFile:
     def __init__(self, wanted: Checkpoints, identity: Mapping[str, Any]) -> None:
         self.wanted = wanted
         self.identity = {"library": __version__, "torch": torch.__version__, **identity}
+        self.threads = identity["settings"].get("threads") or torch.get_num_threads()
         self.runs: dict[str, Any] = {}
         self.arrays: dict[str, npt.NDArray[Any]] = {}
         if wanted.resume is not None:
@@ -169,10 +170,10 @@ class CheckpointFile:
                 f"Cannot go on from {path}: it was written by another fit. {told}{more}. Give the same "
                 "settings and data, or fit without resume."
             )
-        if manifest["threads"] != torch.get_num_threads():
+        if manifest["threads"] != self.threads:
             warnings.warn(
                 f"{path} was written with {manifest['threads']} threads, now there are "
-                f"{torch.get_num_threads()}: the weights may differ in their last bits.",
+                f"{self.threads}: the weights may differ in their last bits.",
                 stacklevel=5,
             )
         self.runs, self.arrays = manifest["runs"], stored.tensors
@@ -190,7 +191,7 @@ class CheckpointFile:
         manifest: dict[str, Any] = {
             "kind": "checkpoint",
             "identity": self.identity,
-            "threads": torch.get_num_threads(),
+            "threads": self.threads,
             "runs": self.runs,
         }
         artifact.write(self.wanted.path, artifact.Artifact(plain_json(manifest), self.arrays))

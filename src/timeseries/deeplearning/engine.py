@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Hashable, Sequence
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -10,13 +10,13 @@ import torch
 
 from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.gather import Affine, Batches, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord, Reporter
-from timeseries.deeplearning.losses import make_loss
+from timeseries.deeplearning.history import Callback, EpochRecord
+from timeseries.deeplearning.losses import Loss, Pointwise, make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import as_written, seeded, told_of_memory
+from timeseries.deeplearning.runtime import as_written, seeded, threads, told_of_memory
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -26,6 +26,7 @@ from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
+States = npt.NDArray[np.float32]
 ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 SMALLER = "take a shorter context, a smaller network or a larger machine."
@@ -43,13 +44,14 @@ class Model(LoopSettings, Protocol):
     sequence_length: int
     horizon: int
     batch_size: int
-    loss: str
+    loss: str | Pointwise
     quantiles: tuple[float, ...] | None
     instance_norm: bool
     linear_skip: bool
     last_value_residual: bool
     every_position: bool
     device: str
+    threads: int | None
     seed: int
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:
@@ -131,6 +133,15 @@ def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, F
     return center, np.maximum(scale, ROUNDING * np.abs(center))  # a spread below rounding is none
 
 
+def batches_of(
+    model: Model, network: ForecastNetwork, loss: Loss, gather: ResidentGather, train: WindowIndex
+) -> Batches:
+    """Return the windows to learn from, as many in a step as the settings say."""
+    stride = network.position_stride if model.every_position else None
+    step_size = model.batch_size * model.accumulate_batches
+    return Batches(gather, train, step_size, seed=model.seed, position_stride=stride, levels=loss.relative)
+
+
 class Trained(NamedTuple):
     """A fitted network, what happened in each epoch, and whether Ctrl-C ended its training."""
 
@@ -144,7 +155,7 @@ def fit_network(
     gather: ResidentGather,
     train: WindowIndex,
     validation: WindowIndex | None = None,
-    reporter: Reporter | None = None,
+    callback: Callback | None = None,
     start: ForecastNetwork | None = None,
     keeper: RunKeeper | None = None,
 ) -> Trained:
@@ -155,18 +166,65 @@ def fit_network(
     loss = make_loss(model.loss, model.quantiles)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
-    with seeded(model.seed, model.device):
+    with seeded(model.seed, model.device), threads(model.threads):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
-        stride = network.position_stride if model.every_position else None
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
         with told_of_memory(job, f"Lower batch_size (now {model.batch_size}), or {SMALLER}"):
-            training = Trainer(model, loss, reporter, keeper).fit(
+            training = Trainer(model, loss, callback, keeper).fit(
                 network,
-                Batches(gather, train, model.batch_size, seed=model.seed, position_stride=stride),
-                None if validation is None else Batches(gather, validation, FORECAST_BATCH),
+                batches_of(model, network, loss, gather, train),
+                None
+                if validation is None
+                else Batches(gather, validation, FORECAST_BATCH, levels=loss.relative),
             )
     return Trained(network.eval(), *training)
+
+
+class Encoded(NamedTuple):
+    """What a recurrent network has made of M windows, as numpy arrays."""
+
+    output: States
+    """The state of the top layer after every step of every window, (M, T, W)."""
+    hidden: States | tuple[States, ...]
+    """The state of every layer after the last step, (layers, M, W); directions count as layers. Where layers
+    differ in width, one part per layer."""
+    cell: States | tuple[States, ...] | None
+    """Of an LSTM, in the shape of ``hidden``."""
+
+
+def encode(network: ForecastNetwork, gather: ResidentGather, series: Ints, origins: Ints) -> Encoded:
+    """Return the states that a network walks through while it reads the windows of some origins.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        A fitted recurrent network.
+    gather : ResidentGather
+        Where the windows come from.
+    series, origins : arrays of shape (M,)
+        Series and global row of each origin.
+
+    Raises
+    ------
+    UnsupportedError
+        When the network has no such states.
+    """
+    parts = []
+    job = f"Reading {min(len(origins), FORECAST_BATCH)} windows at once"
+    with torch.inference_mode(), as_written(gather.device.type), told_of_memory(job, ADVICE):
+        for first in range(0, len(origins), FORECAST_BATCH):
+            part = slice(first, first + FORECAST_BATCH)
+            parts.append(network.encode(gather.window(series[part], origins[part])))
+        output, hidden, cell = zip(*parts, strict=True)
+        return Encoded(_joined(output, 0), _joined(hidden, -2), _joined(cell, -2))
+
+
+def _joined(parts: Sequence[Any], batch_axis: int) -> Any:
+    """Join the states that batches gave, each a tensor, None, or a tuple with one part per layer."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(layer, batch_axis) for layer in zip(*parts, strict=True))
+    return None if parts[0] is None else torch.cat(list(parts), batch_axis).cpu().numpy()
 
 
 def forecast(

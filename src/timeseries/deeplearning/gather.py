@@ -38,6 +38,27 @@ class Batch(NamedTuple):
     target: Tensor  # (B, H, D), or (B, T', H, D) when every position of the window is trained on
     weight: Tensor | None  # of the same shape; None when every target counts once
     every_position: bool = False
+    level: Tensor | None = None  # (B, [1,] 1, D) what turns a scaled value into one in units of the target
+    seen: Tensor | int | None = None  # targets that are there, where windows count differently
+
+    def total(self) -> Tensor | int:
+        """Return what the losses are divided by: the targets that are there."""
+        if self.seen is not None:
+            return self.seen
+        return self.target.numel() if self.weight is None else self.weight.sum()
+
+    def parts(self, count: int) -> Iterator["Batch"]:
+        """Yield the batch in so many parts, as even as can be."""
+        size = -(-len(self.target) // count)
+        for first in range(0, len(self.target), size):
+            rows = slice(first, first + size)
+            window: Any = (None if part is None else part[rows] for part in self.window)
+            yield self._replace(
+                window=Window(*window),
+                target=self.target[rows],
+                weight=None if self.weight is None else self.weight[rows],
+                level=None if self.level is None else self.level[rows],
+            )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -54,6 +75,7 @@ class SeriesTable:
     known: Floats | None = None  # (M, K) known into the future; runs past the end of the values
     known_offsets: Ints | None = None  # (S+1,)
     static: Floats | None = None  # (S, Q), scaled by the caller
+    weights: Floats | None = None  # (N,) how much the window counts that ends at a row, 1 on average
 
 
 class Scaling(NamedTuple):
@@ -138,6 +160,9 @@ class Buffers:
         self.gap = None
         if table.time_gap is not None:
             self.gap = _with_margin(table.time_gap.astype(np.float32)[:, None], margin, self.device)
+        self.weights = None
+        if table.weights is not None:
+            self.weights = torch.from_numpy(table.weights.astype(np.float32)).to(self.device)
         self.static = None
         if table.static is not None:
             self.static = torch.from_numpy(table.static.astype(np.float32)).to(self.device)
@@ -152,6 +177,7 @@ class _Scaled:
         with np.errstate(all="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
             slope = (1.0 / scale).astype(np.float32)  # (S, C)
             shift = ((block.anchor - center) / scale).astype(np.float32)  # (S, C)
+        self.level = torch.from_numpy(center / scale).float().unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.slope = torch.from_numpy(slope).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.shift = torch.from_numpy(shift).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.rows = block.rows
@@ -221,6 +247,15 @@ class ResidentGather:
         observed = _spans(self.buffers.values.observed[:, self.table.targets], self.horizon, starts)
         return target.masked_fill(~observed, 0.0), observed  # (B, H, D) each
 
+    def level(self, series: Ints) -> Tensor:
+        """Return centre / scale of the targets, (B, 1, D): scaled value + level = value / scale."""
+        return self.values.level[..., self.table.targets].index_select(0, self._to_device(series))
+
+    def weights(self, origin: Ints) -> Tensor | None:
+        """Return how much each window counts, (B,); None where all count the same."""
+        weights = self.buffers.weights
+        return None if weights is None else weights.index_select(0, self._to_device(origin))
+
     def targets_of_positions(self, series: Ints, origin: Ints, stride: int) -> tuple[Tensor, Tensor]:
         """Return the targets that follow every ``stride``-th position of the windows, and which count.
 
@@ -285,6 +320,8 @@ class Batches:
         Shuffles each epoch; without it the windows come in their order.
     position_stride : int, optional
         The targets of every so many positions of a window; without it those of its end alone.
+    levels : bool
+        Batches tell the level of their targets, for losses that compare with it.
     """
 
     def __init__(
@@ -294,8 +331,10 @@ class Batches:
         batch_size: int,
         seed: int | None = None,
         position_stride: int | None = None,
+        levels: bool = False,
     ) -> None:
         self.gather, self.index, self.seed, self.position_stride = gather, index, seed, position_stride
+        self.levels = levels
         self.batch_size = min(batch_size, len(index))
 
     def __len__(self) -> int:
@@ -327,7 +366,15 @@ class Batches:
         if missing > 0:
             weight = torch.ones_like(target) if weight is None else weight
             weight[-missing:] = 0.0
-        return Batch(window, target, weight, self.position_stride is not None)
+        every_position, level = self.position_stride is not None, None
+        if self.levels:
+            level = self.gather.level(series)  # (B, 1, D)
+            level = level.unsqueeze(1) if every_position else level  # (B, [1,] 1, D)
+        batch, counts = Batch(window, target, weight, every_position, level), self.gather.weights(origin)
+        if counts is None:
+            return batch
+        counts = counts.reshape(-1, *[1] * (target.dim() - 1)).expand_as(target)  # (B, [T',] H, D)
+        return batch._replace(weight=counts if weight is None else counts * weight, seen=batch.total())
 
     def _targets(self, series: Ints, origin: Ints) -> tuple[Tensor, Tensor | None]:
         if self.position_stride is None:

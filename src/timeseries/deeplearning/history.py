@@ -1,6 +1,6 @@
 """What happened in each epoch, as plain data, and who is told while it happens."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, TypedDict
 
@@ -17,6 +17,19 @@ class EpochRecord(TypedDict):
     train_loss: float
     val_loss: float | None
     seconds: float
+
+
+def best_epoch(losses: Sequence[float], min_delta: float = 0.0) -> int:
+    """Return the last epoch whose loss was lower than the best before it, by more than ``min_delta``.
+
+    >>> best_epoch([1.0, 0.5, 0.4, 0.6]), best_epoch([1.0, 0.5, 0.4, 0.6], min_delta=0.2)
+    (2, 1)
+    """
+    best = 0
+    for epoch, loss in enumerate(losses):
+        if loss < losses[best] - min_delta:
+            best = epoch
+    return best
 
 
 def is_number(value: object) -> bool:
@@ -49,8 +62,15 @@ def checked_history(records: Any) -> list[EpochRecord]:
     return list(records)
 
 
-class Reporter:
-    """Told how training goes; this one keeps silent, those that speak derive from it."""
+class Callback:
+    """Told how training goes; this one keeps silent, those that speak or act derive from it.
+
+    Examples
+    --------
+    >>> class UntilGoodEnough(Callback):
+    ...     def epoch(self, record):
+    ...         return record["train_loss"] < 0.1  # True ends training after this epoch
+    """
 
     wants_estimate = False
     """Whether a few steps are taken on a copy before training, to know how long all will take."""
@@ -61,11 +81,40 @@ class Reporter:
     def step(self) -> None:
         """Hear that one more step was taken."""
 
-    def epoch(self, record: EpochRecord) -> None:
-        """Hear how an epoch went."""
+    def epoch(self, record: EpochRecord) -> bool | None:
+        """Hear how an epoch went; True ends training as if patience had run out."""
+        return None
 
     def end(self) -> None:
         """Hear that training ended, by whatever cause."""
+
+
+class Callbacks(Callback):
+    """Several that are told one after the other; training ends when one of them wants it."""
+
+    def __init__(self, callbacks: Iterable[Callback]) -> None:
+        self.callbacks = list(callbacks)
+        self.wants_estimate = any(callback.wants_estimate for callback in self.callbacks)
+
+    def begin(self, plan: Plan, before: int = 0) -> None:
+        """Tell all what is planned."""
+        for callback in self.callbacks:
+            callback.begin(plan, before)
+
+    def step(self) -> None:
+        """Tell all that one more step was taken."""
+        for callback in self.callbacks:
+            callback.step()
+
+    def epoch(self, record: EpochRecord) -> bool:
+        """Tell all how an epoch went."""
+        wishes = [callback.epoch(record) for callback in self.callbacks]  # all hear it, whoever wants an end
+        return any(wishes)
+
+    def end(self) -> None:
+        """Tell all that training ended."""
+        for callback in self.callbacks:
+            callback.end()
 
 
 class RunState(NamedTuple):

@@ -82,6 +82,7 @@ class Rule(NamedTuple):
 
     words: str
     holds: Callable[[Any], bool]
+    optional: bool = False
 
 
 # ------------------------------------------------------------------------------------------- the manifest
@@ -225,23 +226,17 @@ MANIFESTS: Final[dict[str, dict[str, Rule]]] = {
             "sentences or null",
             lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
         ),
+        "target_transform": Rule(f"one or more of {', '.join(TRANSFORMS)}", _are_transforms, optional=True),
     },
     "estimator": _MODEL
     | {
         "kind": Rule("estimator", lambda value: value == "estimator"),
         "one_target": Rule("true or false", lambda value: isinstance(value, bool)),
+        "one_per_sequence": Rule("true or absent", lambda value: value is True, optional=True),
         "feature_names": Rule("different names", _are_names),
     },
 }
 """The keys of a manifest by its kind, with what each must be."""
-
-OPTIONAL: Final[dict[str, dict[str, Rule]]] = {
-    "forecaster": {
-        "target_transform": Rule(f"one or more of {', '.join(TRANSFORMS)}", _are_transforms),
-    },
-    "estimator": {},
-}
-"""Further keys that a manifest may have."""
 
 
 def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) -> None:
@@ -271,7 +266,7 @@ def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) 
         raise ArtifactError("it is the checkpoint of a training, which fit can resume, and no model")
     if not isinstance(kind, str) or kind not in MANIFESTS:
         raise ArtifactError(f"it holds neither a forecaster nor an estimator, but {shorten(kind)}")
-    _refuse(_manifest_problems(manifest, MANIFESTS[kind], OPTIONAL[kind]))
+    _refuse(_manifest_problems(manifest, MANIFESTS[kind]))
     _refuse(_contradictions(manifest))
     found = {
         name: Kind(str(tensor.dtype), tensor.shape)
@@ -292,15 +287,13 @@ def _refuse(problems: Iterator[str]) -> None:
         raise ArtifactError("; ".join(found))
 
 
-def _manifest_problems(
-    manifest: Mapping[str, Any], rules: Mapping[str, Rule], optional: Mapping[str, Rule]
-) -> Iterator[str]:
+def _manifest_problems(manifest: Mapping[str, Any], rules: Mapping[str, Rule]) -> Iterator[str]:
     for name in manifest:
-        if name not in rules and name not in optional:
+        if name not in rules:
             yield f"{shorten(name)} is no key of a model file"
-    for name, rule in chain(rules.items(), optional.items()):
+    for name, rule in rules.items():
         if name not in manifest:
-            if name in rules:
+            if not rule.optional:
                 yield f"{name} is missing"
         elif not rule.holds(manifest[name]):
             yield f"{name} should be {rule.words}, is {shorten(manifest[name])}"

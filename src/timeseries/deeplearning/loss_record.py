@@ -47,7 +47,7 @@ class LossRecord:
     def add(self, loss: Tensor, batch: Batch) -> None:
         """Take the mean loss of a batch, (); it counts as often as the batch has targets."""
         self.losses[self.count] = loss
-        self.weights[self.count] = batch.target.numel() if batch.weight is None else batch.weight.sum()
+        self.weights[self.count] = batch.total()
         self.count += 1
         if self.count == READ_EVERY:
             self._read()

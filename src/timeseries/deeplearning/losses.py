@@ -3,56 +3,62 @@
 A loss also decides how many numbers P a network gives per target: 1 for a point, one per quantile.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from timeseries.errors import unknown_name
+from timeseries.errors import SettingError, shown, unknown_name
+from timeseries.settings import TINY
+
+SMALLEST_LEVEL = 1e-3  # scaled units: a relative error divides by no less
+Pointwise = Callable[[Tensor, Tensor], Tensor]  # forecast and target of one shape to losses of that shape
 
 
-class PointLoss(ABC):
-    """A loss of one number per target; leading axes (...) may be any."""
+class PointLoss:
+    """A loss of one number per target; leading axes (...) may be any.
+
+    Parameters
+    ----------
+    each : callable
+        Maps forecast and target of one shape to losses of that shape.
+    relative : bool
+        The loss compares with the size of the target: it is given both in the units of the target, divided
+        by its scale, instead of as distances from its mean.
+    """
 
     outputs = 1
+
+    def __init__(self, each: Pointwise, *, relative: bool = False) -> None:
+        self.each, self.relative = each, relative
 
     def __call__(self, forecast: Tensor, target: Tensor) -> Tensor:
         """Map forecast (..., H, D, 1) and target (..., H, D) to losses (..., H, D)."""
         return self.each(forecast.squeeze(-1), target)
 
-    @abstractmethod
-    def each(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Map forecast and target of one shape to losses of that shape."""
+
+def absolute_percentage(forecast: Tensor, target: Tensor) -> Tensor:
+    """Return |y - f| / |y|, as a share; a y nearer to 0 than 0.001 of its spread counts as that far."""
+    return (target - forecast).abs() / target.abs().clamp(min=SMALLEST_LEVEL)
 
 
-class MSELoss(PointLoss):
-    """The squared error; its minimiser is the mean."""
-
-    def each(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Return (y - f)²."""
-        return nn.functional.mse_loss(forecast, target, reduction="none")
+def symmetric_percentage(forecast: Tensor, target: Tensor) -> Tensor:
+    """Return 2 |y - f| / (|y| + |f|), between 0 and 2 (Makridakis 1993)."""
+    size = (target.abs() + forecast.abs()).clamp(min=SMALLEST_LEVEL)
+    return 2 * (target - forecast).abs() / size
 
 
-class MAELoss(PointLoss):
-    """The absolute error; its minimiser is the median."""
+def log_cosh(forecast: Tensor, target: Tensor) -> Tensor:
+    """Return log(cosh(y - f)): (y - f)^2 / 2 near 0, |y - f| - log 2 far away, smooth between.
 
-    def each(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Return |y - f|."""
-        return nn.functional.l1_loss(forecast, target, reduction="none")
-
-
-class HuberLoss(PointLoss):
-    """Half the squared error up to one scaled unit, linear beyond: outliers pull less.
-
-    Huber (1964) with delta = 1.
+    Written as |e| + log(1 + exp(-2 |e|)) - log 2, which does not overflow.
     """
-
-    def each(self, forecast: Tensor, target: Tensor) -> Tensor:
-        """Return (y - f)² / 2 where |y - f| <= 1, |y - f| - 1/2 elsewhere."""
-        return nn.functional.huber_loss(forecast, target, reduction="none")
+    error = (target - forecast).abs()
+    return error + nn.functional.softplus(-2 * error) - math.log(2)
 
 
 @dataclass(frozen=True)
@@ -63,6 +69,7 @@ class PinballLoss:
     """
 
     levels: tuple[float, ...]
+    relative: ClassVar[bool] = False
 
     @property
     def outputs(self) -> int:
@@ -83,21 +90,86 @@ def _on_device(numbers: tuple[float, ...], dtype: torch.dtype, device: torch.dev
         return torch.tensor(numbers, dtype=dtype, device=device)
 
 
+POINT_LOSSES: dict[str, PointLoss] = {
+    "mse": PointLoss(partial(nn.functional.mse_loss, reduction="none")),
+    "mae": PointLoss(partial(nn.functional.l1_loss, reduction="none")),
+    "huber": PointLoss(partial(nn.functional.huber_loss, reduction="none")),
+    "smooth_l1": PointLoss(partial(nn.functional.smooth_l1_loss, reduction="none")),
+    "log_cosh": PointLoss(log_cosh),
+    "mape": PointLoss(absolute_percentage, relative=True),
+    "smape": PointLoss(symmetric_percentage, relative=True),
+}
+QUANTILE_LOSSES = ("pinball", "quantile")
 Loss = PointLoss | PinballLoss
-POINT_LOSSES: dict[str, type[PointLoss]] = {"mse": MSELoss, "mae": MAELoss, "huber": HuberLoss}
 
 
-def make_loss(name: str, quantiles: Sequence[float] | None) -> Loss:
-    """Return the loss of that name; the levels belong to "pinball"."""
-    if name in POINT_LOSSES:
-        return POINT_LOSSES[name]()
-    if name == "pinball" and quantiles:
+@dataclass(frozen=True)
+class OwnLoss:
+    """A function of the caller's, watched."""
+
+    function: Pointwise
+
+    def __call__(self, forecast: Tensor, target: Tensor) -> Tensor:
+        """Map forecast and target of one shape to losses of that shape; refuse what is none."""
+        name = loss_name(self.function)
+        try:
+            losses = self.function(forecast, target)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise SettingError(
+                f"The loss {name!r} cannot compare a forecast of shape {tuple(forecast.shape)} with a target "
+                f"of that shape: {type(error).__name__}: {error}."
+            ) from error
+        if not isinstance(losses, Tensor) or losses.shape != target.shape:
+            found = tuple(losses.shape) if isinstance(losses, Tensor) else shown(losses)
+            raise SettingError(
+                f"The loss {name!r} must give one number per target, of shape {tuple(target.shape)}, but "
+                f"gave {found}. Do not average: the trainer does."
+            )
+        return losses
+
+
+def make_loss(loss: str | Pointwise, quantiles: Sequence[float] | None) -> Loss:
+    """Return the loss of that name, or around a function of the caller's own; levels belong to "pinball"."""
+    if callable(loss):
+        return PointLoss(OwnLoss(loss))
+    if loss in POINT_LOSSES:
+        return POINT_LOSSES[loss]
+    if loss in QUANTILE_LOSSES and quantiles:
         return PinballLoss(tuple(quantiles))
-    raise unknown_name("loss", name, [*POINT_LOSSES, "pinball"])
+    raise unknown_name("loss", loss, [*POINT_LOSSES, *QUANTILE_LOSSES])
 
 
-def weighted_mean(losses: Tensor, weight: Tensor | None) -> Tensor:
-    """Average losses (..., H, D) to one number; a target of weight 0 does not count."""
+class UnsuppliedLoss:
+    """Stands for a loss of the caller's own in a model that was loaded: no file holds a function."""
+
+    def __init__(self, name: str) -> None:
+        self.__name__ = name
+
+    def __call__(self, forecast: Tensor, target: Tensor) -> Tensor:
+        """Refuse to be trained with."""
+        raise SettingError(
+            f"The model was fitted with a loss of your own, {self.__name__!r}, which no file holds. To train "
+            "it further, give it again: set_params(loss=...)."
+        )
+
+
+def loss_name(loss: str | Pointwise) -> str:
+    """Return the name under which a file keeps a loss."""
+    return loss if isinstance(loss, str) else str(getattr(loss, "__name__", type(loss).__name__))
+
+
+def loss_named(name: str) -> str | Pointwise:
+    """Return the loss that a file names: a name of ours, or what stands for a function of the caller's."""
+    ours = not isinstance(name, str) or name in POINT_LOSSES or name in QUANTILE_LOSSES
+    return name if ours else UnsuppliedLoss(name)
+
+
+def weighted_mean(losses: Tensor, weight: Tensor | None, total: Tensor | float | None = None) -> Tensor:
+    """Average losses (..., H, D) to one number; a target of weight 0 does not count.
+
+    ``total`` (a tensor where there are weights) is the weight of all targets, of which these are a part.
+    """
     if weight is None:
-        return losses.mean()
-    return (losses * weight).sum() / weight.sum().clamp(min=1.0)
+        return losses.mean() if total is None else losses.sum() / total
+    divisor = weight.sum() if total is None else torch.as_tensor(total)  # ()
+    return (losses * weight).sum() / divisor.clamp(min=TINY)

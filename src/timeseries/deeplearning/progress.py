@@ -1,25 +1,36 @@
 """How far training is: on one line of the terminal, or in two plain lines where there is none."""
 
 import time
+from collections.abc import Iterable
 
 from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
-from timeseries.deeplearning.history import EpochRecord, Reporter
+from timeseries.deeplearning.history import Callback, Callbacks, EpochRecord
 from timeseries.deeplearning.plan import Plan
+from timeseries.errors import SettingError, shown
 
 REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
 LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be drawn
 
 
-def progress_line() -> Reporter:
-    """Return a reporter that draws one line, or one that writes two where there is no terminal to draw on."""
+def listeners(callbacks: Iterable[Callback], *, verbose: bool) -> Callback:
+    """Return all who are told how training goes: the caller's own, and a line of progress if wanted."""
+    own = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
+    strangers = [callback for callback in own if not isinstance(callback, Callback)]
+    if strangers:
+        raise SettingError(f"callbacks must hold objects derived from Callback, got {shown(strangers[0])}.")
+    return Callbacks([*([progress_line()] if verbose else []), *own])
+
+
+def progress_line() -> Callback:
+    """Return a callback that draws one line, or one that writes two where there is no terminal to draw on."""
     console = Console(stderr=True, highlight=False)
     return ProgressLine(console) if console.is_terminal else ProgressNotes(console)
 
 
-class _Progress(Reporter):
+class _Progress(Callback):
     """Counts epochs and steps, and words how far they are."""
 
     def __init__(self, console: Console) -> None:

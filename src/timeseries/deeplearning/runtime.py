@@ -57,6 +57,17 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 
 @contextmanager
+def threads(number: int | None) -> Iterator[None]:
+    """Compute with so many threads of the CPU, within a turn; None: with as many as the process has set."""
+    found = torch.get_num_threads()
+    torch.set_num_threads(found if number is None else number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(found)
+
+
+@contextmanager
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
     elsewhere = torch.get_default_device().type != "cpu"

@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -16,22 +16,23 @@ from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import (
+    Callback,
     EpochRecord,
     Keeper,
-    Reporter,
     RunState,
     checked_history,
     is_number,
 )
 from timeseries.deeplearning.loss_record import LossRecord
 from timeseries.deeplearning.losses import Loss, weighted_mean
-from timeseries.deeplearning.optimizers import make_optimizer, make_schedule
+from timeseries.deeplearning.optimizers import OptimizerSettings, make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
-from timeseries.errors import TrainingError, shown
+from timeseries.errors import DataError, TrainingError, require_whole, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
@@ -40,21 +41,23 @@ TRIAL_SHARE = 0.05  # or, where there are max_seconds, after this share of them
 LARGEST_WEIGHT = 1e8  # inputs and targets are scaled: a network that needs such a weight has diverged
 ROUNDING = 1e-9  # of a rate
 LEAST_SECONDS = 1e-9  # of a step, by a clock that stands still or was put back
+FAR_ABOVE = 4.0  # times the lowest loss: a rate that leads there is far too large
 MARGIN = 0.1  # of max_seconds is not planned for, since a pace varies
 
 
-class LoopSettings(Protocol):
-    """The settings that the loop reads."""
+class LoopSettings(OptimizerSettings, Protocol):
+    """The settings that the loop reads, beside those of the optimiser."""
 
     epochs: int
     max_steps: int | None
     max_seconds: float | None
-    learning_rate: float
-    schedule: str
-    optimizer: str
-    weight_decay: float
+    l1: float
     clip_norm: float | None
+    clip_value: float | None
+    accumulate_batches: int
     patience: int | None
+    min_delta: float
+    restore_best_weights: bool
 
 
 class Training(NamedTuple):
@@ -73,7 +76,7 @@ class Trainer:
         How to train.
     loss : Loss
         What to make small.
-    reporter : Reporter, optional
+    callback : Callback, optional
         Told about the plan, every step and every epoch.
     keeper : Keeper, optional
         Keeps the state of the run now and then, and may hold one to go on from.
@@ -83,11 +86,11 @@ class Trainer:
         self,
         settings: LoopSettings,
         loss: Loss,
-        reporter: Reporter | None = None,
+        callback: Callback | None = None,
         keeper: Keeper | None = None,
     ) -> None:
         self.settings, self.loss = settings, loss
-        self.reporter = Reporter() if reporter is None else reporter
+        self.callback = Callback() if callback is None else callback
         self.keeper = Keeper() if keeper is None else keeper
 
     def fit(self, network: nn.Module, train: Batches, validation: Batches | None = None) -> Training:
@@ -102,7 +105,7 @@ class Trainer:
         run = self._begin(network, train, validation)
         interrupted = False
         try:
-            self.reporter.begin(run.plan, run.steps)
+            self.callback.begin(run.plan, run.steps)
             with self.keeper.watch(run.state):
                 self._epochs(run, train, validation)
                 run.end()
@@ -114,7 +117,7 @@ class Trainer:
             run.end()
             interrupted = True
         finally:
-            self.reporter.end()
+            self.callback.end()
         return Training(run.history, interrupted)
 
     def _result(
@@ -157,8 +160,12 @@ class Trainer:
             batches = islice(train.epoch(epoch, losses.steps), steps - losses.steps)
             self._epoch(run.network, batches, losses, run)
             val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
-            self.reporter.epoch(run.note(losses, val_loss))
+            record = run.note(losses, val_loss)
+            run.learner.epoch(record["train_loss"] if val_loss is None else val_loss)
+            wants_end = self.callback.epoch(record)
             self.keeper.epoch(run.state)
+            if wants_end:
+                break
 
     def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
@@ -176,7 +183,7 @@ class Trainer:
             loss = self._step(network, batch, None if run is None else run.learner)
             losses.add(loss.detach(), batch)
             if run is not None:
-                self.reporter.step()
+                self.callback.step()
                 self.keeper.step(run.state)
             self.keeper.heed()
             if run is not None and time.perf_counter() >= run.deadline:
@@ -184,11 +191,21 @@ class Trainer:
 
     def _step(self, network: nn.Module, batch: Batch, learner: "_Learner | None") -> Tensor:
         """Return the mean loss of a batch, (); learn from it if there is a learner."""
+        count = 1 if learner is None else self.settings.accumulate_batches
+        total = None if count == 1 and batch.seen is None else batch.total()
+        if learner is None:
+            return self._loss(network, batch, total)
+        if count == 1:
+            return learner.step([self._loss(network, batch, total)])
+        return learner.step(self._loss(network, part, total) for part in batch.parts(count))
+
+    def _loss(self, network: nn.Module, batch: Batch, total: Tensor | float | None = None) -> Tensor:
+        """Return the mean loss of a batch, (), or its share of a mean over more of them."""
         forward: Any = network.at_every_position if batch.every_position else network
-        loss = weighted_mean(self.loss(forward(batch.window), batch.target), batch.weight)  # ()
-        if learner is not None:
-            learner.step(loss)
-        return loss
+        forecast, target = forward(batch.window), batch.target  # (B, [T',] H, D, P), (B, [T',] H, D)
+        if batch.level is not None:
+            forecast, target = forecast + batch.level.unsqueeze(-1), target + batch.level
+        return weighted_mean(self.loss(forecast, target), batch.weight, total)  # ()
 
     def _longest(self, train: Batches) -> Plan:
         """Return the steps of all epochs; ``max_steps`` may end before they do."""
@@ -201,7 +218,7 @@ class Trainer:
         """Return how many steps to take; ``max_seconds`` may end before the longest plan does."""
         began = time.perf_counter()
         plan = self._longest(train)
-        if self.settings.max_seconds is None and not self.reporter.wants_estimate:
+        if self.settings.max_seconds is None and not self.callback.wants_estimate:
             return plan
         plan = replace(plan, pace=self._pace(network, plan, train, validation))
         if self.settings.max_seconds is None:
@@ -209,12 +226,32 @@ class Trainer:
         spent = time.perf_counter() - began
         return plan.within(max(0.0, (1 - MARGIN) * self.settings.max_seconds - spent))
 
+    def pace(self, network: nn.Module, train: Batches) -> Pace:
+        """Measure the seconds of a step, and change nothing."""
+        return self._pace(network, self._longest(train), train, None)
+
+    def losses_at(self, network: nn.Module, train: Batches, rates: Sequence[float]) -> list[float]:
+        """Return the loss of every step of a training whose rate takes these values, and change nothing.
+
+        It ends where the loss is not finite or `FAR_ABOVE` times as large as the lowest.
+        """
+        losses: list[float] = []
+        with forked(train.gather.device.type):
+            trial = copy.deepcopy(network).to(train.gather.device).train()
+            learner = _Learner(self.settings, trial, Plan(len(train), len(rates)))
+            for rate, batch in zip(rates, cycle(train.epoch(0)), strict=False):
+                learner.optimizer.param_groups[0]["lr"] = rate
+                losses.append(float(self._step(trial, batch, learner)))
+                if not losses[-1] <= FAR_ABOVE * min(losses):
+                    break
+        return losses
+
     def _pace(self, network: nn.Module, plan: Plan, train: Batches, validation: Batches | None) -> Pace:
         """Take the first steps on a copy of the network, and leave neither a trace nor a random number."""
         device = train.gather.device
         with forked(device.type):
             trial = copy.deepcopy(network).to(device)  # .to() lays out the weights as cuDNN wants them
-            learner = _Learner(self.settings, trial, max(plan.steps, TRIAL_STEPS))
+            learner = _Learner(self.settings, trial, replace(plan, steps=max(plan.steps, TRIAL_STEPS)))
             step = self._seconds_per_batch(trial, train, learner)
             if validation is None:
                 return Pace(step)
@@ -240,9 +277,9 @@ class _Run:
     """A training under way: its learner, its deadline, and what stays when it ends early."""
 
     def __init__(self, settings: LoopSettings, network: nn.Module, plan: Plan, began: float) -> None:
-        self.network, self.plan, self.patience = network, plan, settings.patience
+        self.settings, self.network, self.plan = settings, network, plan
         self.learning_rate = settings.learning_rate
-        self.learner = _Learner(settings, network, plan.steps)
+        self.learner = _Learner(settings, network, plan)
         self.began, self.seconds = began, math.inf
         if settings.max_seconds is not None and plan.pace is not None:
             self.seconds = settings.max_seconds - plan.pace.validation
@@ -343,26 +380,32 @@ class _Run:
         )
         self.losses = None
         self.history.append(record)
-        if val_loss is not None and val_loss < self.best_loss:
+        if val_loss is not None and val_loss < self.best_loss - self.settings.min_delta:
             weights = copy.deepcopy(self.network.state_dict())
             self.best_loss, self.best_epoch, self.best_weights = val_loss, losses.epoch, weights
         return record
 
     def note_unfinished_epoch(self) -> None:
         """Write the steps of an epoch that Ctrl-C ended into the history, if their weights stay."""
-        if self.losses is not None and self.losses.steps and self.best_weights is None:
+        if self.losses is not None and self.losses.steps and self._best_stays is None:
             self.note(self.losses, None)
+
+    @property
+    def _best_stays(self) -> dict[str, Tensor] | None:
+        """The weights of the best epoch, if they are to stay and epochs were compared."""
+        return self.best_weights if self.settings.restore_best_weights else None
 
     def is_over(self) -> bool:
         """Say whether patience or time has run out."""
         waited = len(self.history) - 1 - self.best_epoch
-        impatient = self.best_weights is not None and self.patience is not None and waited >= self.patience
+        patience = self.settings.patience
+        impatient = self.best_weights is not None and patience is not None and waited >= patience
         return impatient or time.perf_counter() >= self.deadline
 
     def end(self) -> None:
         """Give the network the weights of its best epoch, if epochs were compared; refuse what diverged."""
-        if self.best_weights is not None:
-            self.network.load_state_dict(self.best_weights)
+        if self._best_stays is not None:
+            self.network.load_state_dict(self._best_stays)
         _check_weights(self.network, self.learning_rate)
 
 
@@ -386,17 +429,13 @@ def _check_weights(network: nn.Module, learning_rate: float) -> None:
         )
 
 
-def _optimizer(settings: LoopSettings, parameters: list[nn.Parameter]) -> torch.optim.Optimizer:
-    return make_optimizer(settings.optimizer, parameters, settings.learning_rate, settings.weight_decay)
-
-
 class _Learner:
     """What turns a loss into new weights: optimiser, clipping, and the rate of each planned step."""
 
-    def __init__(self, settings: LoopSettings, network: nn.Module, steps: int) -> None:
-        self.parameters, self.clip_norm = list(network.parameters()), settings.clip_norm
-        self.settings, self.optimizer = settings, _optimizer(settings, self.parameters)
-        self.schedule = make_schedule(settings.schedule, self.optimizer, steps)
+    def __init__(self, settings: LoopSettings, network: nn.Module, plan: Plan) -> None:
+        self.settings, self.parameters = settings, list(network.parameters())
+        self.optimizer = make_optimizer(settings, self.parameters)
+        self.schedule = make_schedule(settings, self.optimizer, plan)
         self.device = self.parameters[0].device.type
 
     def state(self) -> RunState:
@@ -404,7 +443,10 @@ class _Learner:
         kept = self.optimizer.state_dict()["state"]
         tensors = {f"{i}.{name}": t for i, memory in kept.items() for name, t in memory.items()}
         numbers = {"rate": self.optimizer.param_groups[0]["lr"]}
-        if self.schedule is not None:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            numbers["waited"], best = self.schedule.num_bad_epochs, self.schedule.best
+            numbers["lowest"] = best if math.isfinite(best) else None
+        elif self.schedule is not None:
             numbers["steps"] = self.schedule.last_epoch
         return RunState(numbers, tensors)
 
@@ -425,7 +467,13 @@ class _Learner:
         fresh = self.optimizer.state_dict()
         groups = [group | {"lr": state.numbers["rate"]} for group in fresh["param_groups"]]
         self.optimizer.load_state_dict({"state": memory, "param_groups": groups})
-        if self.schedule is not None:
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            lowest, waited = state.numbers["lowest"], state.numbers["waited"]
+            if not (lowest is None or is_number(lowest)) or waited not in range(self.schedule.patience + 1):
+                raise ValueError(f"a plateau of {shown(waited)} epochs at {shown(lowest)}")
+            self.schedule.best = math.inf if lowest is None else lowest
+            self.schedule.num_bad_epochs = waited
+        elif self.schedule is not None:
             steps = state.numbers["steps"]
             self.schedule.load_state_dict(
                 self.schedule.state_dict() | {"last_epoch": steps, "_step_count": steps + 1}
@@ -435,15 +483,96 @@ class _Learner:
         """Return what this optimiser remembers of a parameter, and whether it is one number for all of it."""
         trial = nn.Parameter(torch.zeros(1))  # (1,)
         trial.grad = torch.zeros(1)  # (1,)
-        optimizer = _optimizer(self.settings, [trial])
+        optimizer = make_optimizer(self.settings, [trial])
         optimizer.step()
         return {name: tensor.dim() == 0 for name, tensor in optimizer.state[trial].items()}
 
-    def step(self, loss: Tensor) -> None:
+    def step(self, losses: Iterable[Tensor]) -> Tensor:
+        """Learn from losses, () each, that make one mean together; return it."""
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
-        if self.clip_norm is not None:
-            nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
+        seen = []
+        for loss in losses:
+            loss.backward()  # type: ignore[no-untyped-call]
+            seen.append(loss.detach())
+        if self.settings.l1:
+            for parameter in self.parameters:
+                if parameter.grad is not None:  # the gradient of the penalty, without a graph of it
+                    parameter.grad.add_(parameter.detach().sign(), alpha=self.settings.l1)
+        if self.settings.clip_value is not None:
+            nn.utils.clip_grad_value_(self.parameters, self.settings.clip_value)
+        if self.settings.clip_norm is not None:
+            nn.utils.clip_grad_norm_(self.parameters, self.settings.clip_norm)
         self.optimizer.step()
-        if self.schedule is not None:
+        if self.schedule is not None and not isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step()
+        return torch.stack(seen).sum() if len(seen) > 1 else seen[0]
+
+    def epoch(self, loss: float) -> None:
+        """Hear how an epoch went, and lower the rate if the loss stands still."""
+        if isinstance(self.schedule, ReduceLROnPlateau):
+            self.schedule.step(loss)
+
+
+def train_model(
+    model: nn.Module,
+    train_loader: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    epochs: int = 10,
+) -> list[float]:
+    """Train any network as the textbook loop does, and return the mean loss of each epoch.
+
+    The network stays in training mode, as that loop leaves it: call ``model.eval()`` before it predicts.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps inputs to predictions; it is trained in place.
+    train_loader : iterable of (inputs, targets)
+        The batches, on the device of the model, such as a ``DataLoader``; it is walked over once an epoch.
+    optimizer : torch.optim.Optimizer
+        Of the parameters of the model.
+    criterion : callable
+        Makes a mean loss, (), of predictions and targets.
+    epochs : int
+        How often to walk over the batches.
+
+    Returns
+    -------
+    list of float
+        One loss per epoch, in which every row of every batch counts the same.
+
+    Raises
+    ------
+    DataError
+        When the loader gives no batch.
+    TrainingError
+        When the loss of an epoch is not finite.
+
+    Examples
+    --------
+    >>> rows = [(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))]
+    >>> line = nn.Linear(1, 1)
+    >>> steepest = torch.optim.SGD(line.parameters(), lr=0.1)
+    >>> losses = train_model(line, rows, steepest, nn.MSELoss(), epochs=3)
+    >>> len(losses), losses[2] < losses[0]
+    (3, True)
+    """
+    require_whole(epochs=(epochs, 1))
+    losses = []
+    for epoch in range(epochs):
+        model.train()
+        total, count = torch.zeros(()), 0
+        for inputs, targets in train_loader:
+            optimizer.zero_grad()
+            loss = criterion(model(inputs), targets)  # ()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total = total.to(loss.device) + loss.detach() * len(targets)  # ()
+            count += len(targets)
+        if not count:
+            raise DataError("train_model needs batches (inputs, targets), but train_loader gives none.")
+        losses.append(float(total) / count)
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(f"The loss of epoch {epoch} is {losses[-1]}: lower the learning rate.")
+    return losses

@@ -24,7 +24,7 @@ class Window(NamedTuple):
 class Encoding(NamedTuple):
     """What a recurrent network has made of its windows, as PyTorch's own layers return it."""
 
-    output: Tensor  # (B, T, W) the top layer's state after every step
+    output: Tensor  # (B, T, W) the top layer's state after every step, or every patch of steps
     hidden: Tensor | tuple[Tensor, ...]  # (layers, B, W), directions counted as layers; one part per layer
     # where layers differ in width
     cell: Tensor | tuple[Tensor, ...] | None = None  # of an LSTM, in the shape of hidden

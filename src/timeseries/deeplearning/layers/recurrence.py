@@ -1,15 +1,15 @@
 """A stack of recurrent layers that reads the steps that are present and skips the others."""
 
-from collections.abc import Callable
 from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "lstm": nn.LSTM, "gru": nn.GRU}
-Tensors = tuple[Tensor, ...]  # hidden state, and of an LSTM the cell state, each (layers, B, W)
-State = tuple[Tensors, ...]  # one entry per block
+from timeseries.deeplearning.layers.cells import Tensors, recurrent_layers
+from timeseries.deeplearning.window import Encoding
+
+State = tuple[Tensors, ...]  # one entry per block, its parts (layers, B, W) each
 
 
 class Recurrence(nn.Module):
@@ -20,7 +20,7 @@ class Recurrence(nn.Module):
     Parameters
     ----------
     cell : str
-        "rnn" (Elman 1990, tanh), "lstm" (Hochreiter & Schmidhuber 1997) or "gru" (Cho et al. 2014).
+        "rnn" (Elman 1990), "lstm" (Hochreiter & Schmidhuber 1997) or "gru" (Cho et al. 2014).
     width : int
         Features of one step.
     hidden_sizes : tuple of int
@@ -29,25 +29,37 @@ class Recurrence(nn.Module):
         Share of outputs dropped between layers.
     bidirectional : bool
         Read the window from both ends; the summary then knows the whole window from either side.
+    activation : str
+        Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    truncation : int, optional
+        Steps that gradients flow back through at most, while training; after so many the state is carried on,
+        detached (truncated back-propagation through time, Williams & Peng 1990).
     """
 
     def __init__(
-        self, cell: str, width: int, hidden_sizes: tuple[int, ...], *, dropout: float, bidirectional: bool
+        self,
+        cell: str,
+        width: int,
+        hidden_sizes: tuple[int, ...],
+        *,
+        dropout: float,
+        bidirectional: bool,
+        activation: str = "tanh",
+        truncation: int | None = None,
     ) -> None:
         super().__init__()
-        make, directions = CELLS[cell], 1 + bidirectional
+        directions = 1 + bidirectional
         equal = len(set(hidden_sizes)) == 1
         self.blocks = nn.ModuleList()
         for size, layers in (
             [(hidden_sizes[0], len(hidden_sizes))] if equal else [(h, 1) for h in hidden_sizes]
         ):
             inner = dropout if layers > 1 else 0.0  # it sits between layers: one layer has none
-            self.blocks.append(
-                make(width, size, layers, dropout=inner, bidirectional=bidirectional, batch_first=True)
-            )
+            options = {"dropout": inner, "bidirectional": bidirectional}
+            self.blocks.append(recurrent_layers(cell, activation, width, size, layers, **options))
             width = size * directions
         self.dropout = nn.Dropout(dropout)
-        self.width, self.bidirectional = width, bidirectional
+        self.width, self.bidirectional, self.truncation = width, bidirectional, truncation
 
     def summary(self, x: Tensor, present: Tensor | None) -> Tensor:
         """Return what the top layer knows after the last present step of x (B, T, F): (B, W)."""
@@ -64,22 +76,51 @@ class Recurrence(nn.Module):
         would leave), and each step is given the state of the last present one.
         """
         if present is None:
-            return cast("Tensor", self._run(x)[0])  # (B, T, W)
-        states = cast("Tensor", self._run(present_first(x, present))[0])  # (B, T, W)
+            return self._read(x)  # (B, T, W)
+        if self.bidirectional:  # which must not begin in the absent steps at the end
+            return self.encode(x, present).output
+        return _state_number(self._read(present_first(x, present)), present.cumsum(dim=1))
+
+    def _read(self, x: Tensor) -> Tensor:
+        """Return the top hidden state after every step of x (B, T, F): (B, T, W)."""
+        if self.truncation is None or not self.training:
+            return cast("Tensor", self._run(x)[0])
+        state, outputs = None, []
+        for segment in torch.split(x, self.truncation, dim=1):
+            output, carried = self._run(segment, state)
+            state = tuple(tuple(part.detach() for part in block) for block in carried)
+            outputs.append(cast("Tensor", output))
+        return torch.cat(outputs, dim=1)
+
+    def ends(self, states: Tensor) -> Tensor:
+        """Return what the top layer knows when all steps are read, (B, W), of its states (B, T, W)."""
+        if not self.bidirectional:
+            return states[:, -1]  # (B, W)
+        forth, back = states.chunk(2, dim=-1)  # (B, T, W/2) each
+        return torch.cat([forth[:, -1], back[:, 0]], dim=-1)
+
+    def encode(self, x: Tensor, present: Tensor | None) -> Encoding:
+        """Return the top hidden state after every step, and the states of all layers after the last one.
+
+        Read from the right, the state "after" a step is the one of the next present step.
+        """
+        if present is None:
+            output, state = self._run(x)
+            return _named(cast("Tensor", output), state)
+        packed, state = self._run_present(x, present)
+        states, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])  # (B, T, W)
         seen = present.cumsum(dim=1)  # (B, T) present steps so far
-        source = (seen - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
-        return states.gather(1, source) * (seen > 0).unsqueeze(-1)  # (B, T, W)
+        if not self.bidirectional:
+            return _named(_state_number(states, seen), state)
+        forth, back = states.chunk(2, dim=-1)  # (B, T, W/2) each
+        following = seen + ~present  # (B, T) the number of this step if it is present, else of the next
+        following = following * (following <= seen[:, -1:])  # (B, T) 0 where none follows
+        both = [_state_number(forth, seen), _state_number(back, following)]
+        return _named(torch.cat(both, dim=-1), state)
 
     def start(self, x: Tensor, present: Tensor | None) -> State:
         """Return the state after the last present step of each row of x (B, T, F)."""
-        if present is None:
-            return self._run(x)[1]
-        counts = present.sum(dim=1)  # (B,)
-        packed = pack_padded_sequence(
-            present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
-        )
-        started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
-        return tuple(tuple(part * started for part in block) for block in self._run(packed)[1])
+        return self._run(x)[1] if present is None else self._run_present(x, present)[1]
 
     def step(self, x: Tensor, present: Tensor | None, state: State) -> State:
         """Return the state after one more step x (B, 1, F); where it is absent, the state as it was."""
@@ -90,6 +131,18 @@ class Recurrence(nn.Module):
         return tuple(
             tuple(torch.where(seen, new, old) for new, old in zip(*pair, strict=True))
             for pair in zip(after, state, strict=True)
+        )
+
+    def _run_present(self, x: Tensor, present: Tensor) -> tuple[PackedSequence, State]:
+        """Run all blocks over the present steps of x (B, T, F) alone."""
+        counts = present.sum(dim=1)  # (B,)
+        packed = pack_padded_sequence(
+            present_first(x, present), counts.clamp(min=1).cpu(), batch_first=True, enforce_sorted=False
+        )
+        outputs, state = self._run(packed)
+        started = (counts > 0)[None, :, None]  # (1, B, 1) a row with no step at all keeps the zero state
+        return cast("PackedSequence", outputs), tuple(
+            tuple(part * started for part in block) for block in state
         )
 
     def _run(
@@ -110,6 +163,18 @@ class Recurrence(nn.Module):
 def _unwrapped(state: Tensors) -> Any:
     """Return a block's state as its cell takes it: a pair for an LSTM, else one tensor."""
     return state if len(state) > 1 else state[0]
+
+
+def _named(output: Tensor, state: State) -> Encoding:
+    """Give states their names: one tensor for layers of equal width, else one per layer."""
+    parts: Any = [part[0] if len(state) == 1 else part for part in zip(*state, strict=True)]
+    return Encoding(output, *parts)
+
+
+def _state_number(states: Tensor, number: Tensor) -> Tensor:
+    """Give each step the state of that number (B, T), counted from 1; 0 stands for the zero state."""
+    source = (number - 1).clamp(min=0).unsqueeze(-1).expand(-1, -1, states.shape[-1])  # (B, T, W)
+    return states.gather(1, source) * (number > 0).unsqueeze(-1)  # (B, T, W)
 
 
 def steps_since_present(present: Tensor | None, x: Tensor) -> Tensor:

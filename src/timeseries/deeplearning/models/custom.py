@@ -33,7 +33,7 @@ class CustomModel(WindowRegressor):
     ...     def forward(self, window):
     ...         return self.map(window.past.flatten(1)).unflatten(1, self.shape)  # (B, H, D, P)
     >>> X = np.sin(np.arange(60.0))[:, None]
-    >>> CustomModel(network=Linear, sequence_length=8, epochs=3).fit(X, X[:, 0]).predict(X).shape
+    >>> CustomModel(network=Linear, sequence_length=8, epochs=3).fit(X, X[:, 0] ** 2).predict(X).shape
     (60,)
     """
 
@@ -54,7 +54,7 @@ class CustomModel(WindowRegressor):
 
     def stored_settings(self) -> dict[str, Any]:
         """Return every setting as a file can hold it: the network by its name."""
-        return self.settings() | {"network": self.title}
+        return super().stored_settings() | {"network": self.title}
 
     @classmethod
     def restored_settings(cls, stored: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
@@ -65,11 +65,16 @@ class CustomModel(WindowRegressor):
                 f"The file holds the weights of a network of your own, {title!r}. "
                 f"Supply it: load(path, networks={{{title!r}: {title}}})."
             )
-        return stored | {"network": networks[title]}
+        return super().restored_settings(stored, networks) | {"network": networks[title]}
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:
         """Return this model's network with fresh weights."""
-        module = self.network(sizes)
+        try:
+            module = self.network(sizes)
+        except (TypeError, ValueError, AttributeError, LookupError) as error:
+            raise SettingError(
+                f"{self.title} could not make a network for {sizes}: {type(error).__name__}: {error}."
+            ) from error
         if not isinstance(module, nn.Module) or not any(True for _ in module.parameters()):
             raise SettingError(
                 f"{self.title} should make an nn.Module with parameters to train, but made {module!r:.200}."

@@ -23,3 +23,4 @@ class GRUModel(RecurrentRegressor):
     """
 
     name: ClassVar[str] = "gru"
+    cell: ClassVar[str] = "gru"

@@ -23,3 +23,4 @@ class LSTMModel(RecurrentRegressor):
     """
 
     name: ClassVar[str] = "lstm"
+    cell: ClassVar[str] = "lstm"

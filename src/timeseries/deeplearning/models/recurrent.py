@@ -2,21 +2,25 @@
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
 
 MOST_LAYERS = 64
+CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 
 @settings_class
-class RecurrentRegressor(WindowRegressor):
-    """Predict with a stack of recurrent layers; ``name`` says which cell."""
+class RecurrentRegressor(HeadSettings, WindowRegressor):
+    """Predict with a stack of recurrent layers."""
 
-    name: ClassVar[str]
+    cell: ClassVar[str]
+    """Which recurrent layer: "rnn", "lstm" or "gru"."""
 
     hidden_size: int | tuple[int, ...] = setting(
         64,
@@ -30,9 +34,22 @@ class RecurrentRegressor(WindowRegressor):
         2, "Recurrent layers, one on top of the other.", Integral, low=1, high=MOST_LAYERS
     )
     dropout: float = setting(0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99)
+    activation: str = setting(
+        "tanh",
+        "Of the cells' candidate and output; tanh runs on the fast kernels, as does relu of rnn.",
+        str,
+        choices=CELL_ACTIVATIONS,
+    )
     bidirectional: bool = setting(False, "Read the past window from both ends.", bool)
     patch_length: int = setting(
         1, "Steps that the recurrence reads at once: a window of T takes T / patch_length.", Integral, low=1
+    )
+
+    truncated_bptt_steps: int | None = setting(
+        None,
+        "Steps that gradients flow back through at most; the state is carried on, detached. None: all.",
+        Integral,
+        low=1,
     )
 
     def problems(self) -> Iterator[str]:
@@ -41,17 +58,25 @@ class RecurrentRegressor(WindowRegressor):
         yield from found
         if isinstance(self.hidden_size, (tuple, list)) and len(self.hidden_size) > MOST_LAYERS:
             yield f"hidden_size must name at most {MOST_LAYERS} layers, got {len(self.hidden_size)}"
+        if not found and self.bidirectional and self.truncated_bptt_steps is not None:
+            yield "truncated_bptt_steps needs a network that reads in one direction"
         if not found and self.bidirectional and self.every_position:
-            yield "every_position=True needs a network that reads in one direction: set bidirectional=False"
+            fix = "bidirectional" if "bidirectional" in self.settings() else "every_position"
+            yield f"every_position=True needs a network that reads in one direction: set {fix}=False"
 
-    def build_network(self, sizes: Sizes) -> RecurrentNetwork:
+    def build_network(self, sizes: Sizes) -> ForecastNetwork:
         """Return this model's network with fresh weights."""
+        return RecurrentNetwork(sizes, cell=self.cell, **self.stack())
+
+    def stack(self) -> dict[str, Any]:
+        """Return what the settings say of the layers and of the head, as networks take it."""
         widths = self.hidden_size
-        return RecurrentNetwork(
-            sizes,
-            cell=self.name,
-            hidden_sizes=tuple(widths) if isinstance(widths, (tuple, list)) else (widths,) * self.num_layers,
-            dropout=self.dropout,
-            bidirectional=self.bidirectional,
-            patch_length=self.patch_length,
-        )
+        return {
+            "hidden_sizes": (widths,) * self.num_layers if isinstance(widths, int) else tuple(widths),
+            "dropout": self.dropout,
+            "bidirectional": self.bidirectional,
+            "patch_length": self.patch_length,
+            "activation": self.activation,
+            "truncation": self.truncated_bptt_steps,
+            "head": self.head_shape(),
+        }

@@ -8,7 +8,7 @@ from timeseries.settings import settings_class
 
 @settings_class
 class RNNModel(RecurrentRegressor):
-    """Predict with a stack of tanh recurrent layers (Elman 1990).
+    """Predict with a stack of plain recurrent layers (Elman 1990).
 
     Settings are keywords or one ``config`` dictionary; ``RNNModel().settings()`` lists them.
 
@@ -23,3 +23,4 @@ class RNNModel(RecurrentRegressor):
     """
 
     name: ClassVar[str] = "rnn"
+    cell: ClassVar[str] = "rnn"

@@ -11,7 +11,7 @@ from timeseries.deeplearning.layers.instance_norm import (
     window_scale,
 )
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.window import Window
+from timeseries.deeplearning.window import Encoding, Window
 
 
 class ScaledState(NamedTuple):
@@ -33,6 +33,10 @@ class InstanceNormalized(ForecastNetwork):
         """Map a window to a forecast (B, H, D, P)."""
         scale = window_scale(window, self.targets)
         return unscale_forecast(self.network(scale_window(window, scale)), scale)  # (B, H, D, P)
+
+    def encode(self, window: Window) -> Encoding:
+        """Return the states that the inner network walks through over the scaled window."""
+        return self.network.encode(scale_window(window, window_scale(window, self.targets)))
 
     def start(self, window: Window) -> ScaledState:
         """Read a history and return the state after it; the window statistics are frozen here."""

@@ -8,7 +8,7 @@ from torch import Tensor
 from timeseries.deeplearning.layers.inputs import carried_forward
 from timeseries.deeplearning.layers.patches import patch_ends
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.window import Window
+from timeseries.deeplearning.window import Encoding, Window
 
 
 class LastValueState(NamedTuple):
@@ -38,6 +38,10 @@ class AroundLastValue(ForecastNetwork):
         """Forecast from every position of the window: (B, T', H, D, P)."""
         last = patch_ends(self._values(window), self.position_stride)  # (B, T', D)
         return self.network.at_every_position(window) + last[:, :, None, :, None]
+
+    def encode(self, window: Window) -> Encoding:
+        """Return the states that the inner network walks through."""
+        return self.network.encode(window)
 
     def start(self, window: Window) -> LastValueState:
         """Read a history and return the state after it."""

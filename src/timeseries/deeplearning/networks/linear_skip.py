@@ -7,7 +7,7 @@ from torch import Tensor, nn
 
 from timeseries.deeplearning.layers.inputs import without_missing
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.window import Sizes, Window
+from timeseries.deeplearning.window import Encoding, Sizes, Window
 
 
 class SkipState(NamedTuple):
@@ -32,6 +32,10 @@ class LinearSkip(ForecastNetwork):
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
         return self.network(window) + self._linear(self._recent(window))  # type: ignore[no-any-return]
+
+    def encode(self, window: Window) -> Encoding:
+        """Return the states that the inner network walks through."""
+        return self.network.encode(window)
 
     def start(self, window: Window) -> SkipState:
         """Read a history and return the state after it."""

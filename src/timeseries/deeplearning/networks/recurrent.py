@@ -5,12 +5,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from timeseries.deeplearning.layers.heads import forecast_head
+from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head
 from timeseries.deeplearning.layers.inputs import WindowInputs
 from timeseries.deeplearning.layers.patches import into_patches, patch_ends
 from timeseries.deeplearning.layers.recurrence import Recurrence, State, steps_since_present
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.window import Sizes, Window
+from timeseries.deeplearning.window import Encoding, Sizes, Window
 from timeseries.errors import UnsupportedError
 
 
@@ -41,6 +41,12 @@ class RecurrentNetwork(ForecastNetwork):
         Read the past window from both ends.
     patch_length : int
         Steps that the recurrence reads at once (L).
+    activation : str
+        Of the candidate and of the output of the cells: a name of ``ACTIVATIONS``.
+    truncation : int, optional
+        Steps of the recurrence that gradients flow back through at most.
+    head : HeadShape
+        What stands before the last linear layer.
     """
 
     def __init__(
@@ -52,6 +58,9 @@ class RecurrentNetwork(ForecastNetwork):
         dropout: float = 0.0,
         bidirectional: bool = False,
         patch_length: int = 1,
+        activation: str = "tanh",
+        truncation: int | None = None,
+        head: HeadShape = BARE,
     ) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)
@@ -61,9 +70,11 @@ class RecurrentNetwork(ForecastNetwork):
             hidden_sizes,
             dropout=dropout,
             bidirectional=bidirectional,
+            activation=activation,
+            truncation=truncation,
         )
         self.masked, self.position_stride, self.cell = sizes.masked, patch_length, cell
-        self.head = forecast_head(self.recurrence.width + sizes.masked, sizes)
+        self.head = forecast_head(self.recurrence.width + sizes.masked, sizes, head)
 
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
@@ -86,6 +97,11 @@ class RecurrentNetwork(ForecastNetwork):
             repeated = window.static.repeat_interleave(states.shape[1], dim=0)  # (B*T/L, S)
         flat = self._decode(states.flatten(0, 1), stale.flatten(), window._replace(static=repeated))
         return flat.reshape(*states.shape[:2], *flat.shape[1:])  # (B, T/L, H, D, P)
+
+    def encode(self, window: Window) -> Encoding:
+        """Return the states of all layers, as PyTorch's own layers return them; T counts patches."""
+        x, present = self.inputs(window)  # (B, T, F), (B, T)
+        return self.recurrence.encode(*into_patches(x, present, self.position_stride))
 
     def start(self, window: Window) -> RecurrentState:
         """Read a history and return the state after it."""
