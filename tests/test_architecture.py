@@ -191,13 +191,18 @@ def test_inspecting_a_file_needs_no_torch():
 def test_the_public_names_are_these_and_all_can_be_had():
     others = [
         "Backtest",
+        "Callback",
+        "Checkpoints",
         "DataNormalizer",
         "Forecaster",
+        "MLflowCallback",
         "Panel",
         "TableLayout",
+        "TensorBoardCallback",
         "create_sequences",
         "load_airpassengers",
         "load_dataset",
+        "plot_attention",
         "plot_backtest",
         "plot_error_by_step",
         "plot_forecast",
