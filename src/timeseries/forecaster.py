@@ -40,6 +40,7 @@ from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
 from timeseries.storage import pack, unpack
+from timeseries.transformed import rows_lost, transform_names
 
 Table = Any  # a frame of any library, an array, a path or an open file
 
@@ -65,6 +66,10 @@ class Forecaster:
         Smallest and largest value there can be; forecasts and intervals keep to them.
     integer : bool
         Only whole numbers make sense: forecasts are rounded, intervals outwards.
+    target_transform : str or sequence of str, optional
+        What is done to the targets of each series before they are scaled, and undone in its forecasts and
+        intervals: "log", "box_cox", "detrend", "deseasonalize", "deseasonalize_multiplicative", "difference",
+        "seasonal_difference", in the order given. Learned from the training rows alone.
     **settings
         Settings of the model (``hidden_size=128``) and of the table's layout (``target="load"``,
         ``freq="h"``, ``missing="mask"``): see ``TableLayout``.
@@ -90,6 +95,7 @@ class Forecaster:
         lower: float | None = None,
         upper: float | None = None,
         integer: bool = False,
+        target_transform: str | Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
         columns = {f.name for f in fields(TableLayout)}
@@ -100,6 +106,7 @@ class Forecaster:
         levels = choose_levels(coverage, self.estimator)
         self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
         self.answers.check()
+        self.target_transform = transform_names(target_transform)
 
     def __repr__(self) -> str:
         return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
@@ -174,6 +181,7 @@ class Forecaster:
                     callback=callback,
                     answers=self.answers,
                     checkpoints=checkpoints,
+                    target_transform=self.target_transform,
                 )
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted
@@ -218,7 +226,7 @@ class Forecaster:
 
     def _rehearsal(self, df: Table) -> Rehearsal:
         panel = self._read_to_fit(df, verbose=False)
-        return rehearse(self._model_for(panel), panel)
+        return rehearse(self._model_for(panel), panel, self.target_transform)
 
     @property
     def train_history(self) -> list[EpochRecord]:
@@ -330,7 +338,7 @@ class Forecaster:
         fitted = self._fitted
         panel = continued(fitted, read_panel(df, fitted.layout, verbose=verbose))
         seen = rows_seen(fitted, panel)  # (S,)
-        context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
+        context = np.minimum(fitted.memory, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)
         refuse_nothing_new(fitted, panel, seen)
         known = background(fitted, panel, first)
@@ -386,6 +394,7 @@ class Forecaster:
                 keep_validation=keep_validation,
                 callback=listeners((), verbose=verbose),
                 answers=self.answers,
+                target_transform=self.target_transform,
             )
 
         require_switch(refit=refit, keep_validation=keep_validation)
@@ -424,6 +433,7 @@ class Forecaster:
         self.fitted_ = unpack(artifact.read(path), path, networks)
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
         self.answers, self._patch_of_season = self.fitted_.answers, False
+        self.target_transform = self.fitted_.transforms.names
         self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, clone(model)
         return self
 
@@ -436,11 +446,12 @@ class Forecaster:
     def _read_to_fit(self, df: Table, *, spare: int = 0, verbose: bool) -> Panel:
         """Read a table, and leave out the series that are too short, if the layout allows that.
 
-        Fitting needs horizon + 1 rows; ``spare`` rows more are wanted after those.
+        Fitting needs horizon + 1 rows and those that transforms take; ``spare`` rows more are wanted after
+        those.
         """
         require_whole(horizon=(self.horizon, 1))
         panel = read_panel(df, self.layout, verbose=verbose)
-        least = self.horizon + 1 + spare
+        least = self.horizon + 1 + rows_lost(self.target_transform, panel.season_length) + spare
         enough = panel.lengths >= least  # (S,)
         if self.layout.bad_series == "error" or enough.all() or not enough.any():
             return panel
