@@ -9,6 +9,7 @@ from pathlib import Path
 from timeseries.deeplearning.models import MODELS, WindowRegressor
 from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.training_settings import TrainingSettings
+from timeseries.settings import Span
 
 PAGE = Path(__file__).parent / "settings.md"
 HEAD = """# Settings
@@ -16,8 +17,18 @@ HEAD = """# Settings
 Every setting is a keyword of an estimator (`LSTMModel(hidden_size=128)`), an entry of its `config`, a keyword
 of `Forecaster("lstm", ...)`, and `--set hidden_size=128` on the command line. Defaults are those of the
 estimators; `Forecaster` starts from the recipe of the name, listed at the end. This page is written by
-`make docs` from the declarations in the code.
+`make docs` from the declarations in the code. What `tune` tries where it is not told otherwise is said too
+([tuning.md](tuning.md)).
 """
+
+
+def searched(tried: Span | tuple | None) -> str:
+    """Return the sentence that says what a search tries."""
+    if tried is None:
+        return ""
+    if isinstance(tried, Span):
+        return f" Searched from {tried.low:g} to {tried.high:g}{', by ratio' if tried.log else ''}."
+    return f" Searched among {', '.join(map(str, tried))}."
 
 
 def table(cls: type, skipped: frozenset[str] = frozenset()) -> str:
@@ -28,7 +39,7 @@ def table(cls: type, skipped: frozenset[str] = frozenset()) -> str:
         if rule is None or field.name in skipped:
             continue
         choices = f" One of {', '.join(f'`{choice}`' for choice in rule.choices)}." if rule.choices else ""
-        rows.append(f"| `{field.name}` | `{field.default!r}` | {rule.help}{choices} |")
+        rows.append(f"| `{field.name}` | `{field.default!r}` | {rule.help}{choices}{searched(rule.search)} |")
     return "\n".join(rows)
 
 

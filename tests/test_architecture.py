@@ -31,7 +31,6 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
     ["timeseries.deeplearning.progress", "timeseries.deeplearning.callbacks"],
-    ["timeseries.plotting"],
     [
         "timeseries.deeplearning.losses",
         "timeseries.deeplearning.optimizers",
@@ -56,7 +55,10 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.fitted"],
     ["timeseries.continuation", "timeseries.storage", "timeseries.configuration"],
     ["timeseries.fitting"],
-    ["timeseries.forecaster"],
+    ["timeseries.forecaster", "timeseries.study"],
+    ["timeseries.comparison"],
+    ["timeseries.tuning", "timeseries.choosing"],
+    ["timeseries.plotting"],
     ["timeseries.cli"],
     ["timeseries.__main__"],
 ]
@@ -127,6 +129,7 @@ def test_only_the_trainer_calls_backward():
         ("click", ("timeseries.cli",)),
         ("rich", ("timeseries.deeplearning.progress",)),
         ("matplotlib", ("timeseries.plotting",)),
+        ("optuna", ("timeseries.study",)),
         ("safetensors", ("timeseries.deeplearning.artifact",)),
     ],
 )
@@ -193,12 +196,16 @@ def test_the_public_names_are_these_and_all_can_be_had():
         "Backtest",
         "Callback",
         "Checkpoints",
+        "Choice",
         "DataNormalizer",
         "Forecaster",
         "MLflowCallback",
         "Panel",
+        "Span",
         "TableLayout",
         "TensorBoardCallback",
+        "TuningResult",
+        "choose_model",
         "create_sequences",
         "load_airpassengers",
         "load_dataset",
@@ -207,7 +214,10 @@ def test_the_public_names_are_these_and_all_can_be_had():
         "plot_error_by_step",
         "plot_forecast",
         "plot_losses",
+        "plot_tuning",
+        "search_space",
         "train_model",
+        "tune",
     ]
     assert timeseries.__all__ == sorted([*others, *(made.__name__ for made in MODELS.values())])
     for name in timeseries.__all__:

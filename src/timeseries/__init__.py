@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from timeseries.backtesting import Backtest
+    from timeseries.choosing import Choice, choose_model
     from timeseries.datasets import load_airpassengers, load_dataset
     from timeseries.deeplearning.callbacks import MLflowCallback, TensorBoardCallback
     from timeseries.deeplearning.checkpoint import Checkpoints
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
         plot_error_by_step,
         plot_forecast,
         plot_losses,
+        plot_tuning,
     )
+    from timeseries.settings import Span
+    from timeseries.tuning import TuningResult, search_space, tune
     from timeseries.windows import create_sequences
 
 __version__ = "0.1.0.dev0"
@@ -50,6 +54,7 @@ __all__ = [
     "CNN1DModel",
     "Callback",
     "Checkpoints",
+    "Choice",
     "DLinearModel",
     "DataNormalizer",
     "Forecaster",
@@ -62,11 +67,14 @@ __all__ = [
     "PatchTSTModel",
     "RNNModel",
     "ReformerModel",
+    "Span",
     "TCNModel",
     "TableLayout",
     "TensorBoardCallback",
     "TransformerModel",
     "TransformerXLModel",
+    "TuningResult",
+    "choose_model",
     "create_sequences",
     "load_airpassengers",
     "load_dataset",
@@ -75,7 +83,10 @@ __all__ = [
     "plot_error_by_step",
     "plot_forecast",
     "plot_losses",
+    "plot_tuning",
+    "search_space",
     "train_model",
+    "tune",
 ]
 
 _HOMES = {
@@ -86,6 +97,7 @@ _HOMES = {
     "CNN1DModel": "deeplearning.models.cnn",
     "Callback": "deeplearning.history",
     "Checkpoints": "deeplearning.checkpoint",
+    "Choice": "choosing",
     "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
     "Forecaster": "forecaster",
@@ -98,11 +110,14 @@ _HOMES = {
     "PatchTSTModel": "deeplearning.models.patchtst",
     "RNNModel": "deeplearning.models.rnn",
     "ReformerModel": "deeplearning.models.reformer",
+    "Span": "settings",
     "TCNModel": "deeplearning.models.tcn",
     "TableLayout": "panel",
     "TensorBoardCallback": "deeplearning.callbacks",
     "TransformerModel": "deeplearning.models.transformer",
     "TransformerXLModel": "deeplearning.models.transformer_xl",
+    "TuningResult": "tuning",
+    "choose_model": "choosing",
     "create_sequences": "windows",
     "load_airpassengers": "datasets",
     "load_dataset": "datasets",
@@ -111,7 +126,10 @@ _HOMES = {
     "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
     "plot_losses": "plotting",
+    "plot_tuning": "plotting",
+    "search_space": "tuning",
     "train_model": "deeplearning.trainer",
+    "tune": "tuning",
 }
 
 

@@ -12,9 +12,10 @@ from sklearn.base import clone
 from timeseries.deeplearning.losses import QUANTILE_LOSSES
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
 from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
+from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.errors import SettingError, shown, unknown_name
 from timeseries.panel import TableLayout
-from timeseries.settings import setting_names
+from timeseries.settings import Settings, setting_names
 
 COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
 WIDEST = 0.9999  # share that an interval can be asked to cover
@@ -28,6 +29,11 @@ def settings_of(model: str) -> list[str]:
     return _settings(_named(model)[1])
 
 
+def shared_settings() -> list[str]:
+    """Return the names of the settings that every model has and a forecaster does not set itself."""
+    return _settings(TrainingSettings)
+
+
 def _named(model: str) -> tuple[Recipe, type[WindowRegressor]]:
     """Return the recipe of a name and its estimator."""
     if model not in NAMES:
@@ -36,7 +42,7 @@ def _named(model: str) -> tuple[Recipe, type[WindowRegressor]]:
     return recipe, model_class(recipe.model)
 
 
-def _settings(made: type[WindowRegressor]) -> list[str]:
+def _settings(made: type[Settings]) -> list[str]:
     return [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
 
 
@@ -78,6 +84,11 @@ def make_estimator(
         If there is no such model or setting.
     """
     recipe = Recipe("", {}, "")
+    if isinstance(model, str) and model == "auto":
+        raise SettingError(
+            "A Forecaster is one model. choose_model(df, horizon=...) tries several on your table and "
+            "returns the best of them as a fitted Forecaster."
+        )
     if isinstance(model, WindowRegressor):
         made: type[WindowRegressor] = type(model)
     elif isinstance(model, str):

@@ -151,7 +151,7 @@ def fit_model(
             "answers": asdict(answers),
         }
         how |= {"target_transform": list(target_transform)} if target_transform else {}
-        kept = CheckpointFile(checkpoints, _identity(model, panel, how))
+        kept = CheckpointFile(checkpoints, identity(model, panel, how))
     in_sample = measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
     seen = _as_seen(model, panel, target_transform, train_rows)
@@ -237,7 +237,7 @@ def _as_seen(
     return fit_transforms(names, panel, train_rows).apply(panel, memory_of(model, names, panel))
 
 
-def _identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict[str, Any]:
+def identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict[str, Any]:
     """Return all that a fit depends on, as names and plain values."""
     names = np.frombuffer(repr(panel.ids).encode(), dtype=np.uint8)  # (bytes,)
     numbers = {"values": panel.values, "known": panel.known, "static": panel.static, "offsets": panel.offsets}

@@ -29,6 +29,7 @@ from timeseries.deeplearning.rehearsal import (
 from timeseries.errors import (
     DataError,
     NotFittedError,
+    SettingError,
     require_path,
     require_switch,
     require_whole,
@@ -357,6 +358,7 @@ class Forecaster:
         refit: bool = False,
         val_size: int | None = None,
         keep_validation: bool = False,
+        callbacks: Iterable[Callback] = (),
         verbose: bool = False,
     ) -> backtesting.Backtest:
         """Forecast the last part of a table from several origins and score it beside simple baselines.
@@ -376,7 +378,7 @@ class Forecaster:
             Rows before each origin that are not fitted on.
         refit : bool
             Fit anew for every origin.
-        val_size, keep_validation, verbose
+        val_size, keep_validation, callbacks, verbose
             As in ``fit``.
 
         Returns
@@ -392,11 +394,12 @@ class Forecaster:
                 past,
                 val_size,
                 keep_validation=keep_validation,
-                callback=listeners((), verbose=verbose),
+                callback=callback,
                 answers=self.answers,
                 target_transform=self.target_transform,
             )
 
+        callback = listeners(callbacks, verbose=verbose)
         require_switch(refit=refit, keep_validation=keep_validation)
         require_whole(horizon=(self.horizon, 1), windows=(windows, 1), gap=(gap, 0))
         every = self.horizon if step is None else step
@@ -485,8 +488,15 @@ class Forecaster:
 def read_panel(
     table: Table, layout: TableLayout, future: Table | None = None, *, verbose: bool = False
 ) -> Panel:
-    """Read a frame or a CSV file; say on request what was found in it and done to it."""
+    """Read a frame or a CSV file; say on request what was found in it and done to it.
+
+    A panel is taken as it was read, with the layout and the known covariates that it has.
+    """
     require_switch(verbose=verbose)
+    if isinstance(table, Panel):
+        if future is not None:
+            raise SettingError("A Panel has its known covariates in it: read the table again with future.")
+        return table
     is_file = isinstance(table, (str, PathLike)) or hasattr(table, "read")
     panel = (Panel.from_file if is_file else Panel.from_frame)(table, layout, future=future)
     if verbose:

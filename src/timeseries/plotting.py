@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from timeseries.deeplearning.history import EpochRecord
+    from timeseries.tuning import TuningResult
 
 # Okabe & Ito (2008): told apart with any kind of colour vision, and in print by their lightness.
 OBSERVED, MODEL, BEST = "#2b2d33", "#0072B2", "#D55E00"
@@ -29,6 +30,7 @@ SHOWN_HORIZONS = 5  # of history before a forecast
 SHOWN_SERIES = 4  # in one picture
 SHOWN_ORIGINS = 8  # of a backtest
 PICTURES = (".png", ".svg")
+WIDE_ERRORS = 10  # times the smallest: then the axis is logarithmic
 UNITS = {"mae": "in the units of the data", "rmse": "in the units of the data", "mse": "in their square"}
 
 
@@ -267,6 +269,55 @@ def plot_attention(weights: npt.ArrayLike) -> "Figure":
     return figure
 
 
+def plot_tuning(result: "TuningResult") -> "Figure":
+    """Draw the error of every trial with the best so far, and how much each setting matters.
+
+    Parameters
+    ----------
+    result : TuningResult
+        What ``tune`` returned.
+
+    Returns
+    -------
+    Figure
+        The second panel is left out where the importance is unknown.
+
+    Raises
+    ------
+    DataError
+        When the result is none of a search.
+    """
+    from timeseries.tuning import TuningResult  # which brings torch
+
+    if not isinstance(result, TuningResult):
+        raise DataError(f"plot_tuning draws the TuningResult that tune() returned, got {shown(result)}.")
+    titles = ["error by trial", *(["importance"] if result.importance else [])]
+    figure, panels = _panels(titles, len(titles), one_axis=False)
+    _draw_trials(panels[0], result)
+    if result.importance:
+        names = list(result.importance)[::-1]  # the largest on top
+        panels[1].barh(names, [result.importance[name] for name in names], color=MODEL)
+        panels[1].set_xlabel("share, of 1")
+    return figure
+
+
+def _draw_trials(axes: "Axes", result: "TuningResult") -> None:
+    """Draw complete trials by their error, the others at the foot."""
+    errors = result.trials["error"]
+    axes.plot(errors.index, errors.cummin(), color=BEST, linewidth=1.6, drawstyle="steps-post", label="best")
+    axes.plot(errors.index, errors, "o", color=MODEL, markersize=4.5, label="trial")
+    others = errors.index[errors.isna()]
+    if len(others):
+        foot = np.full(len(others), errors.min())  # (trials,)
+        axes.plot(others, foot, "x", color=OTHERS[-1], markersize=5, label="pruned or failed")
+    if errors.min() > 0 and errors.max() > WIDE_ERRORS * errors.min():
+        axes.set_yscale("log")
+    axes.set_xlabel("trial")
+    axes.set_ylabel(", ".join(filter(None, [result.metric.upper(), UNITS.get(result.metric)])))
+    _whole_numbers(axes)
+    _legend(axes)
+
+
 def check_picture(path: str | PathLike[str]) -> None:
     """Refuse a picture that could not be written: its suffix is no picture's, or matplotlib is absent."""
     require_path(path)
@@ -288,14 +339,16 @@ def save_picture(figure: "Figure", path: str | PathLike[str]) -> None:
     figure.savefig(path, dpi=150)
 
 
-def _panels(titles: Sequence[str], total: int) -> tuple["Figure", "list[Axes]"]:
+def _panels(titles: Sequence[str], total: int, *, one_axis: bool = True) -> tuple["Figure", "list[Axes]"]:
     """Make a figure with one panel above the other for each title, out of ``total`` there could be."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "plot") from None
     figure = Figure(figsize=(9, 4.5 if len(titles) == 1 else 2.4 * len(titles)), layout="constrained")
-    panels: list[Axes] = list(figure.subplots(len(titles), squeeze=False, sharex=len(titles) > 1)[:, 0])
+    panels: list[Axes] = list(
+        figure.subplots(len(titles), squeeze=False, sharex=one_axis and len(titles) > 1)[:, 0]
+    )
     for title, axes in zip(titles, panels, strict=True):
         axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
         axes.spines[["top", "right"]].set_visible(False)

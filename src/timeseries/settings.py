@@ -24,6 +24,68 @@ EXPECTED: dict[Any, str] = {
 }
 
 
+@dataclass(frozen=True)
+class Span:
+    """A range of numbers that a search draws from: whole ones, if both ends are.
+
+    Parameters
+    ----------
+    low, high : int or float
+        The smallest and the largest number.
+    log : bool
+        As many draws between 1 and 10 as between 10 and 100.
+
+    Raises
+    ------
+    SettingError
+        If these are no numbers, or span nothing.
+
+    Examples
+    --------
+    >>> span = Span(16, 256, log=True)
+    >>> 64 in span, 64.5 in span, 512 in span
+    (True, False, False)
+    """
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        ends: tuple[Any, Any] = (self.low, self.high)
+        if any(isinstance(end, bool) or not isinstance(end, Real) for end in ends):
+            raise SettingError(f"A Span goes from one number to another, got {shown(ends)}.")
+        if not (np.isfinite(ends).all() and self.low < self.high and (self.low > 0 or not self.log)):
+            raise SettingError(f"A Span needs a low below its high, and above 0 with log=True, got {self!r}.")
+
+    @property
+    def whole(self) -> bool:
+        """Whether only whole numbers are drawn."""
+        ends: tuple[Any, Any] = (self.low, self.high)
+        return all(isinstance(end, Integral) for end in ends)
+
+    def __contains__(self, value: object) -> bool:
+        kind = Integral if self.whole else Real
+        is_number = isinstance(value, kind) and not isinstance(value, bool)
+        return is_number and self.low <= value <= self.high  # type: ignore[operator]
+
+    def rvs(self, random_state: Any = None) -> float:
+        """Draw one number, as distributions of scipy do: ``RandomizedSearchCV`` asks so.
+
+        Parameters
+        ----------
+        random_state : numpy Generator or RandomState, optional
+            What to draw with.
+        """
+        draw = np.random.default_rng() if random_state is None else random_state
+        half = 0.5 if self.whole else 0.0  # the outermost whole numbers are as likely as others
+        low, high = self.low - half, self.high + half
+        number = float(
+            np.exp(draw.uniform(np.log(low), np.log(high))) if self.log else draw.uniform(low, high)
+        )
+        return min(max(round(number) if self.whole else number, self.low), self.high)
+
+
 class Rule(NamedTuple):
     """What values a setting may take, and the sentence that explains it."""
 
@@ -36,6 +98,7 @@ class Rule(NamedTuple):
     several: bool = False
     callables: bool = False
     constant: bool = False
+    search: Span | tuple[Any, ...] | None = None
 
     def problem(self, name: str, value: object) -> str | None:
         """Say what is wrong with ``value``, or None."""
@@ -79,14 +142,25 @@ def setting(
     choices: tuple[str, ...] = (),
     several: bool = False,
     callables: bool = False,
+    search: Span | tuple[Any, ...] | None = None,
 ) -> Any:
-    """Declare one setting: default, sentence, and what it may be.
+    """Declare one setting: default, sentence, what it may be, and what a search tries.
 
     None is allowed if that is the default; with ``several``, a sequence of such values is allowed too, with
-    ``callables`` any function.
+    ``callables`` any function. ``search`` is a range or a few values; without it no search varies the setting
+    unless it is told to.
     """
-    optional = default is None
-    rule = Rule(help, kind, low, high, choices, optional=optional, several=several, callables=callables)
+    rule = Rule(
+        help,
+        kind,
+        low,
+        high,
+        choices,
+        optional=default is None,
+        several=several,
+        callables=callables,
+        search=search,
+    )
     return field(default=default, metadata={"rule": rule})
 
 

@@ -23,6 +23,7 @@ from timeseries.cli.fit import fit
 from timeseries.cli.forecast import forecast
 from timeseries.cli.inspect import inspect
 from timeseries.cli.output import JSON, warnings_as_notes
+from timeseries.cli.tune import tune
 from timeseries.cli.update import update
 from timeseries.notes import worded
 
@@ -113,5 +114,5 @@ def main() -> None:
     """
 
 
-for command in (fit, forecast, backtest, evaluate, update, inspect, datasets):
+for command in (fit, tune, forecast, backtest, evaluate, update, inspect, datasets):
     main.add_command(command)

@@ -1,12 +1,20 @@
 """``timeseries fit``: learn from a table and save the model."""
 
 import re
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from timeseries.cli.options import FILE, make_forecaster, model_options, table_options
+from timeseries.cli.options import (
+    AUTO,
+    FILE,
+    given_settings,
+    make_forecaster,
+    model_options,
+    table_options,
+)
 from timeseries.cli.output import (
     STREAM,
     check_outputs,
@@ -14,12 +22,14 @@ from timeseries.cli.output import (
     local,
     note,
     output_options,
+    records,
     save_model,
     show,
     wants_json,
 )
 
 if TYPE_CHECKING:
+    from timeseries.choosing import Choice
     from timeseries.forecaster import Forecaster
 
 
@@ -50,19 +60,32 @@ def _how_often(context: click.Context, option: click.Parameter, text: str | None
     help="500steps, 1epoch or 30s [60s].",
 )
 @click.option("--resume", type=FILE, metavar="FILE", help="Checkpoint of the same fit to go on from.")
-@model_options
+@click.option(
+    "--seconds", type=float, help="Time for the comparison of --model auto; the fit comes after it [60]."
+)
+@partial(model_options, more=(AUTO,))
 @table_options
 @output_options
 def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     """Fit a model to the table DATA and save it.
 
     Ctrl-C ends the training early: the best model so far is saved, and the exit code is 130. With
-    --checkpoint, the same command with --resume goes on from there, exactly.
+    --checkpoint, the same command with --resume goes on from there, exactly. --model auto compares several
+    models with simple baselines on the last part of the table, and says why it takes which.
     """
     check_outputs(output, options["checkpoint"], pictures=(plot,))
-    how = _how_to_fit(options)
-    forecaster = make_forecaster(**options)
-    interrupted = _fitted_until_interrupted(forecaster, data, how)
+    seconds, how = options.pop("seconds"), _how_to_fit(options)
+    choice, interrupted = None, False
+    if options["model"] == AUTO:
+        choice = _chosen(data, seconds, how, options)
+        forecaster = choice.forecaster
+    else:
+        if seconds is not None:
+            raise click.UsageError(
+                "--seconds belongs to --model auto. To end a training: --set max_seconds=60."
+            )
+        forecaster = make_forecaster(**options)
+        interrupted = _fitted_until_interrupted(forecaster, data, how)
     save_model(forecaster, output)
     if plot is not None:
         from timeseries.plotting import plot_losses, save_picture
@@ -76,7 +99,8 @@ def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     elif output != STREAM:
         note(f"Saved to {output}. Next: timeseries forecast {output}")
     if wants_json():
-        show(_document(forecaster) | {"output": str(output), "interrupted": interrupted})
+        chosen = {} if choice is None else {"choice": _comparison(choice)}
+        show(_document(forecaster) | {"output": str(output), "interrupted": interrupted} | chosen)
     if interrupted:
         click.echo("Interrupted.", err=True)
         click.get_current_context().exit(130)
@@ -92,6 +116,30 @@ def _how_to_fit(options: dict[str, Any]) -> dict[str, Any]:
 
         path = Checkpoints(path=path or resume, **(every or {}))
     return {"val_size": options.pop("val_size"), "checkpoint": path, "resume": resume}
+
+
+def _chosen(data: Path, seconds: float | None, how: dict[str, Any], options: dict[str, Any]) -> "Choice":
+    """Compare models on a table, and fit the best."""
+    if how["checkpoint"] is not None or how["resume"] is not None:
+        raise click.UsageError("--checkpoint and --resume need one model: --model auto fits several.")
+    from timeseries.choosing import SECONDS, choose_model
+
+    return choose_model(
+        local(data) or data,
+        seconds=SECONDS if seconds is None else seconds,
+        val_size=how["val_size"],
+        verbose=not is_quiet(),
+        **given_settings(**options),
+    )
+
+
+def _comparison(choice: "Choice") -> dict[str, object]:
+    """Return what was compared, and why the model was chosen."""
+    return {
+        "reason": choice.reason,
+        "baseline_wins": choice.baseline_wins,
+        "table": records(choice.table.reset_index()),
+    }
 
 
 def _fitted_until_interrupted(forecaster: "Forecaster", data: Path, how: dict[str, Any]) -> bool:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+AUTO = "auto"
+"""For --model: whichever does best on the table."""
 FILE = click.Path(path_type=Path, allow_dash=True)
 
 
@@ -81,16 +83,17 @@ def table_options(command: Command) -> Command:
     return command
 
 
-def model_options(command: Command) -> Command:
-    """Add the options that say which model forecasts what."""
+def model_options(command: Command, more: tuple[str, ...] = ()) -> Command:
+    """Add the options that say which model forecasts what; a verb may know more names of models."""
     for option in reversed(
         [
             click.option(
                 "--model",
                 default="lstm",
                 show_default=True,
-                type=click.Choice(NAMES),
-                help="A model with measured settings.",
+                type=click.Choice([*NAMES, *more]),
+                help="A model with measured settings"
+                + ("; auto: the best of several, tried on this table." if AUTO in more else "."),
             ),
             click.option("--horizon", type=int, required=True, help="Steps to forecast."),
             click.option("--context-length", type=int, help="Rows that the network sees."),
@@ -131,19 +134,26 @@ def model_options(command: Command) -> Command:
     return command
 
 
-def make_forecaster(
-    *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **options: Any
-) -> "Forecaster":
+def make_forecaster(*, model: str, **options: Any) -> "Forecaster":
     """Return the forecaster that the options describe; the library's defaults hold where none was given."""
-    from timeseries.configuration import settings_of
     from timeseries.forecaster import Forecaster
+
+    return Forecaster(model, **given_settings(model=model, **options))
+
+
+def given_settings(
+    *, model: str, horizon: int, context_length: int | None, assignments: tuple[str, ...], **options: Any
+) -> dict[str, Any]:
+    """Return what the options say to a forecaster beside its model."""
+    from timeseries.configuration import settings_of, shared_settings
 
     # 0 is a bound that was given; None, False and () mean that nothing was.
     given = {n: v for n, v in options.items() if v is not None and v is not False and v != ()}
     if len(given.get("target", ())) == 1:
         given["target"] = given["target"][0]
-    settings = given | _assigned(assignments, settings_of(model), {*OPTIONS, *options})
-    return Forecaster(model, horizon=horizon, context_length=context_length, **settings)
+    known = shared_settings() if model == AUTO else settings_of(model)
+    settings = given | _assigned(assignments, known, {*OPTIONS, *options})
+    return {"horizon": horizon, "context_length": context_length, **settings}
 
 
 OPTIONS = ("model", "horizon", "context_length", "val_size")

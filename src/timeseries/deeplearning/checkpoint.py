@@ -121,6 +121,20 @@ def fingerprint(**arrays: npt.NDArray[Any]) -> dict[str, str]:
     }
 
 
+def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
+    """Say what differs between two jobs that are described by nested names and plain values; "" for nothing.
+
+    Examples
+    --------
+    >>> differences({"fit": {"gap": 0}, "seed": 1}, {"fit": {"gap": 2}, "seed": 1})
+    'fit.gap was 0, is 2'
+    """
+    was, is_now = _flat(then), _flat(now)
+    names = sorted(name for name in was.keys() | is_now.keys() if was.get(name) != is_now.get(name))
+    more = f" ({len(names)} differences)" if len(names) > 5 else ""
+    return "; ".join(_difference(name, was.get(name), is_now.get(name)) for name in names[:5]) + more
+
+
 class CheckpointFile:
     """The checkpoint of one fit: its runs, and what they depend on.
 
@@ -161,13 +175,10 @@ class CheckpointFile:
                 f"{path} lacks a part of a checkpoint or holds another one: it must hold "
                 f"{', '.join(PARTS)}, with runs named {', '.join(sorted(RUNS))}."
             )
-        then, now = _flat(manifest["identity"]), _flat(self.identity)
-        differing = sorted(name for name in then.keys() | now.keys() if then.get(name) != now.get(name))
-        if differing:
-            told = "; ".join(_difference(name, then.get(name), now.get(name)) for name in differing[:5])
-            more = f" ({len(differing)} differences)" if len(differing) > 5 else ""
+        told = differences(manifest["identity"], self.identity)
+        if told:
             raise ArtifactError(
-                f"Cannot go on from {path}: it was written by another fit. {told}{more}. Give the same "
+                f"Cannot go on from {path}: it was written by another fit. {told}. Give the same "
                 "settings and data, or fit without resume."
             )
         if manifest["threads"] != self.threads:

@@ -7,7 +7,7 @@ from typing import Any
 from timeseries.deeplearning.losses import POINT_LOSSES, QUANTILE_LOSSES
 from timeseries.deeplearning.optimizers import OPTIMIZERS, SCHEDULES, WITH_MOMENTUM
 from timeseries.errors import shown
-from timeseries.settings import TINY, Settings, setting, settings_class
+from timeseries.settings import TINY, Settings, Span, setting, settings_class
 
 
 @settings_class
@@ -36,8 +36,16 @@ class TrainingSettings(Settings):
         Real,
         low=TINY,
     )
-    batch_size: int = setting(32, "Windows of one optimiser step.", Integral, low=1)
-    learning_rate: float = setting(1e-3, "Step size of the optimiser, its peak in a cycle.", Real, low=TINY)
+    batch_size: int = setting(
+        32, "Windows of one optimiser step.", Integral, low=1, search=(32, 64, 128, 256)
+    )
+    learning_rate: float = setting(
+        1e-3,
+        "Step size of the optimiser, its peak in a cycle.",
+        Real,
+        low=TINY,
+        search=Span(1e-4, 1e-2, log=True),
+    )
     schedule: str = setting(
         "constant",
         "How the learning rate moves; one_cycle: up for 30 % of all planned steps, then down to almost 0; "

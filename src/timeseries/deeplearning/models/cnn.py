@@ -11,7 +11,7 @@ from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.models.widths import MOST_LAYERS, layer_widths, width_problems
 from timeseries.deeplearning.networks.cnn import CNNNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 
 @settings_class
@@ -39,15 +39,21 @@ class CNN1DModel(HeadSettings, WindowRegressor):
         low=1,
         high=16_384,
         several=True,
+        search=Span(16, 128, log=True),
     )
-    num_layers: int = setting(2, "Convolutions, one on top of the other.", Integral, low=1, high=MOST_LAYERS)
-    kernel_size: int = setting(3, "Steps that a filter reads at once.", Integral, low=1, high=1024)
+    num_layers: int = setting(
+        2, "Convolutions, one on top of the other.", Integral, low=1, high=MOST_LAYERS, search=Span(1, 4)
+    )
+    kernel_size: int = setting(
+        3, "Steps that a filter reads at once.", Integral, low=1, high=1024, search=Span(2, 7)
+    )
     pool_size: int = setting(
         1,
         "Equal parts of the window; the largest answer of every filter in each is kept.",
         Integral,
         low=1,
         high=16_384,
+        search=(1, 2, 4, 8),
     )
     normalization: str = setting(
         "none",
@@ -56,7 +62,9 @@ class CNN1DModel(HeadSettings, WindowRegressor):
         choices=("none", *NORMALIZATIONS),
     )
     activation: str = setting("relu", "After every convolution.", str, choices=tuple(ACTIVATIONS))
-    dropout: float = setting(0.2, "Share dropped after every convolution.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.2, "Share dropped after every convolution.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

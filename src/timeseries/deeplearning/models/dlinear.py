@@ -7,7 +7,7 @@ from typing import ClassVar
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 
 @settings_class
@@ -25,7 +25,9 @@ class DLinearModel(WindowRegressor):
 
     name: ClassVar[str] = "dlinear"
 
-    kernel_size: int = setting(25, "Steps of the moving average that is the trend.", Integral, low=1)
+    kernel_size: int = setting(
+        25, "Steps of the moving average that is the trend.", Integral, low=1, search=Span(3, 25)
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

@@ -9,7 +9,7 @@ from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.widths import MOST_LAYERS, layer_widths, width_problems
 from timeseries.deeplearning.networks.mlp import MLPNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 
 @settings_class
@@ -34,10 +34,13 @@ class MLPModel(WindowRegressor):
         low=1,
         high=16_384,
         several=True,
+        search=Span(32, 512, log=True),
     )
-    num_layers: int = setting(2, "Hidden layers.", Integral, low=1, high=MOST_LAYERS)
+    num_layers: int = setting(2, "Hidden layers.", Integral, low=1, high=MOST_LAYERS, search=Span(1, 3))
     activation: str = setting("relu", "After every hidden layer.", str, choices=tuple(ACTIVATIONS))
-    dropout: float = setting(0.2, "Share dropped after every hidden layer.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.2, "Share dropped after every hidden layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

@@ -10,7 +10,7 @@ from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 PATCH = 16  # steps, as in the paper
 MOST_PATCHES = 4096
@@ -38,14 +38,18 @@ class PatchTSTModel(HeadSettings, WindowRegressor):
     stride: int | None = setting(
         None, "Steps from one patch to the next; None: half a patch.", Integral, low=1
     )
-    d_model: int = setting(128, "Width of a patch.", Integral, low=1, high=16_384)
-    nhead: int = setting(16, "Attention heads; they share d_model evenly.", Integral, low=1, high=256)
-    num_layers: int = setting(3, "Encoder layers.", Integral, low=1, high=64)
+    d_model: int = setting(128, "Width of a patch.", Integral, low=1, high=16_384, search=(32, 64, 128))
+    nhead: int = setting(
+        16, "Attention heads; they share d_model evenly.", Integral, low=1, high=256, search=(2, 4, 8)
+    )
+    num_layers: int = setting(3, "Encoder layers.", Integral, low=1, high=64, search=Span(1, 4))
     dim_feedforward: int = setting(
         256, "Width of the hidden layer that every patch passes by itself.", Integral, low=1, high=65_536
     )
     activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
-    dropout: float = setting(0.2, "Share of outputs dropped in every layer.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.2, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

@@ -9,7 +9,7 @@ from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 MOST_LAYERS = 64
 CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
@@ -29,11 +29,14 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
         low=1,
         high=16_384,
         several=True,
+        search=Span(16, 256, log=True),
     )
     num_layers: int = setting(
-        2, "Recurrent layers, one on top of the other.", Integral, low=1, high=MOST_LAYERS
+        2, "Recurrent layers, one on top of the other.", Integral, low=1, high=MOST_LAYERS, search=Span(1, 3)
     )
-    dropout: float = setting(0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.2, "Share of outputs dropped between layers.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
     activation: str = setting(
         "tanh",
         "Of the cells' candidate and output; tanh runs on the fast kernels, as does relu of rnn.",

@@ -11,7 +11,7 @@ from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.models.widths import layer_widths
 from timeseries.deeplearning.networks.tcn import TCNNetwork, receptive_field
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 MOST_BLOCKS = 24  # the dilation of the last one is 2^23 steps
 
@@ -41,6 +41,7 @@ class TCNModel(HeadSettings, WindowRegressor):
         low=1,
         high=16_384,
         several=True,
+        search=Span(16, 128, log=True),
     )
     num_layers: int = setting(
         4,
@@ -48,12 +49,17 @@ class TCNModel(HeadSettings, WindowRegressor):
         Integral,
         low=1,
         high=MOST_BLOCKS,
+        search=Span(3, 7),
     )
-    kernel_size: int = setting(3, "Steps that a filter reads at once.", Integral, low=1, high=1024)
+    kernel_size: int = setting(
+        3, "Steps that a filter reads at once.", Integral, low=1, high=1024, search=Span(2, 7)
+    )
     activation: str = setting(
         "relu", "After every convolution and every block.", str, choices=tuple(ACTIVATIONS)
     )
-    dropout: float = setting(0.2, "Share dropped after every convolution.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.2, "Share dropped after every convolution.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
 
     @property
     def receptive_field(self) -> int:

@@ -9,7 +9,7 @@ from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 MOST_STEPS = 4096
 
@@ -29,10 +29,14 @@ class TransformerModel(HeadSettings, WindowRegressor):
 
     name: ClassVar[str] = "transformer"
 
-    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384)
-    nhead: int = setting(4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256)
-    num_layers: int = setting(2, "Encoder layers.", Integral, low=1, high=64)
-    dropout: float = setting(0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99)
+    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384, search=(32, 64, 128))
+    nhead: int = setting(
+        4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256, search=(2, 4, 8)
+    )
+    num_layers: int = setting(2, "Encoder layers.", Integral, low=1, high=64, search=Span(1, 4))
+    dropout: float = setting(
+        0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
     dim_feedforward: int | None = setting(
         None,
         "Width of the hidden layer that every step passes by itself; None: four times d_model.",

@@ -9,7 +9,7 @@ from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import setting, settings_class
+from timeseries.settings import Span, setting, settings_class
 
 MOST_KEYS = 4096
 
@@ -36,14 +36,20 @@ class TransformerXLModel(HeadSettings, WindowRegressor):
     memory_length: int = setting(
         16, "Steps before a segment that every layer remembers; no gradient flows there.", Integral, low=0
     )
-    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384)
-    nhead: int = setting(4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256)
-    num_layers: int = setting(2, "Layers, one on top of the other.", Integral, low=1, high=64)
+    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384, search=(32, 64, 128))
+    nhead: int = setting(
+        4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256, search=(2, 4, 8)
+    )
+    num_layers: int = setting(
+        2, "Layers, one on top of the other.", Integral, low=1, high=64, search=Span(1, 4)
+    )
     dim_feedforward: int = setting(
         256, "Width of the hidden layer that every step passes by itself.", Integral, low=1, high=65_536
     )
     activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
-    dropout: float = setting(0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99)
+    dropout: float = setting(
+        0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
+    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""

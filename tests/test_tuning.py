@@ -1,0 +1,384 @@
+"""A search: its errors are those of a backtest, its rows end before the test rows, and it survives a kill."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import optuna
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, TimeSeriesSplit
+
+from timeseries import Forecaster, LSTMModel, NLinearModel, Span, search_space, tune
+from timeseries.deeplearning.history import Callback
+from timeseries.deeplearning.models import MODELS
+from timeseries.deeplearning.recipes import NAMES
+from timeseries.errors import (
+    ArtifactError,
+    BusyError,
+    DataError,
+    MissingExtraError,
+    SettingError,
+    TrainingError,
+)
+from timeseries.study import COMPLETE, FAILED, PRUNED, opened
+
+QUICK = {"horizon": 4, "context_length": 8, "max_steps": 6}
+
+
+def table(rows=90, names=("y",)):
+    """Return series that move, and a little noise; the last rows are free for poison."""
+    t, noise = np.arange(rows), np.random.default_rng(0).normal(scale=0.2, size=(rows, len(names)))
+    columns = {name: np.sin(t / 3 + i) + t / 20 + noise[:, i] for i, name in enumerate(names)}
+    return pd.DataFrame({"ds": pd.date_range("2024-01-01", periods=rows)} | columns)
+
+
+def weights(forecaster):
+    return {name: t.numpy() for name, t in forecaster.fitted_.network.state_dict().items()}
+
+
+def same(one, other):
+    """Tell whether two searches found the same, but for the seconds it took them."""
+    pd.testing.assert_frame_equal(one.trials.drop(columns="seconds"), other.trials.drop(columns="seconds"))
+    assert (one.settings, one.error, one.importance) == (other.settings, other.error, other.importance)
+    for name, part in weights(one.forecaster).items():
+        np.testing.assert_array_equal(part, weights(other.forecaster)[name])
+
+
+@pytest.fixture(scope="module")
+def found():
+    return tune("nlinear", table(), trials=9, **QUICK)
+
+
+def test_the_best_settings_have_the_lowest_mean_error_of_backtests_by_hand(found):
+    rows = found.trials[found.trials["outcome"] == COMPLETE]
+    assert len(rows) >= 5
+    errors = {}
+    for number, row in rows.iterrows():
+        settings = {"learning_rate": row["learning_rate"], "batch_size": int(row["batch_size"])}
+        folds = []
+        for end in (82, 86, 90):  # the last of them ends with the table
+            model = Forecaster("nlinear", coverage=(), **QUICK | settings).fit(table().head(end - 4))
+            truth = table()["y"].to_numpy()[end - 4 : end]
+            folds.append(float(np.mean(np.abs(model.predict()["y"].to_numpy() - truth))))
+        np.testing.assert_allclose(row[["fold_1", "fold_2", "fold_3"]].astype(float), folds, rtol=1e-6)
+        errors[number] = float(np.mean(folds))
+        assert row["error"] == pytest.approx(errors[number])
+    best = min(errors, key=errors.get)
+    assert found.error == pytest.approx(errors[best])
+    assert found.settings == {
+        "batch_size": rows.loc[best, "batch_size"],
+        "learning_rate": rows.loc[best, "learning_rate"],
+    }
+
+
+def test_the_best_is_fitted_to_all_rows_with_intervals(found):
+    expected = Forecaster("nlinear", **QUICK, **found.settings).fit(table())
+    pd.testing.assert_frame_equal(found.forecaster.predict(), expected.predict(), check_exact=True)
+
+
+def test_the_first_trial_has_the_settings_of_the_recipe(found):
+    recipe = Forecaster("nlinear", horizon=4).estimator
+    assert found.trials.loc[1, "batch_size"] == recipe.batch_size
+    assert found.trials.loc[1, "learning_rate"] == recipe.learning_rate
+    assert found.error <= found.trials.loc[1, "error"]
+
+
+def test_the_same_seed_finds_the_same_and_another_seed_tries_others(found):
+    same(found, tune("nlinear", table(), trials=9, **QUICK))
+    other = tune("nlinear", table(), trials=2, seed=1, **QUICK)
+    assert other.trials["learning_rate"][1] == found.trials["learning_rate"][1]
+    assert other.trials["learning_rate"][2] != found.trials["learning_rate"][2]
+
+
+@pytest.mark.parametrize("how", [{}, {"val_size": 4}, {"missing": "mask"}])
+@pytest.mark.parametrize("poison", [1e9, np.nan])
+def test_no_row_that_is_held_out_for_a_test_is_read(poison, how):
+    if "missing" not in how and np.isnan(poison):
+        pytest.skip("an absent value is refused when the table is read")
+    poisoned = table(names=("a", "b"))
+    poisoned.loc[80:88, ["a", "b"]] = poison  # the last one stays: rows without values end a series
+    before, after = (
+        tune("nlinear", t, trials=3, test_size=10, **QUICK, **how)
+        for t in (table(names=("a", "b")), poisoned)
+    )
+    same(before, after)
+    assert before.forecaster.fitted_.ends[0] == np.datetime64("2024-03-20")  # row 79
+    scored = before.forecaster.evaluate(table(names=("a", "b")), step=1).cutoff
+    assert scored.min() == np.datetime64("2024-03-20")  # the rows of the test are new to it
+
+
+def test_a_fold_is_handed_no_row_after_its_targets_and_the_gap_is_left_out():
+    fitted, real = [], Forecaster._model_for
+
+    def spy(self, panel):
+        fitted.append(int(panel.lengths[0]))
+        return real(self, panel)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Forecaster, "_model_for", spy)
+        tune("nlinear", table(), trials=1, windows=2, step=3, gap=2, test_size=5, **QUICK)
+    assert fitted == [85, 76, 79, 85]  # to find the context; 85 - 4 - 3 - 2 and 85 - 4 - 2; the final fit
+
+
+def test_hopeless_trials_are_pruned_and_recorded():
+    space = {"learning_rate": [3e-3, 1e-9]}  # one that learns, one that does not
+    result = tune("nlinear", table(), trials=14, space=space, **QUICK)
+    pruned = result.trials[result.trials["outcome"] == PRUNED]
+    assert len(pruned)
+    assert (pruned["learning_rate"] == 1e-9).all()
+    assert pruned["error"].isna().all()
+    assert pruned["fold_1"].notna().all()
+    assert pruned["fold_3"].isna().all()
+    assert result.settings == {"learning_rate": 3e-3}
+    medians = result.trials["fold_1"].median()
+    assert (pruned["fold_1"] >= medians).all()
+
+
+def test_a_setting_that_does_all_is_the_important_one():
+    space = {"learning_rate": Span(1e-9, 1e-2, log=True), "threads": (1, 2)}
+    result = tune("nlinear", table(), trials=16, space=space, **QUICK)
+    assert list(result.importance)[0] == "learning_rate"
+    assert sum(result.importance.values()) == pytest.approx(1)
+    assert tune("nlinear", table(), trials=1, **QUICK).importance == {}
+
+
+def test_a_trial_that_cannot_be_is_recorded_and_the_search_goes_on():
+    space = {"d_model": (8, 9), "nhead": (2,)}
+    quick = QUICK | {"max_steps": 1, "num_layers": 1, "dim_feedforward": 8}
+    result = tune("transformer", table(60), trials=6, space=space, **quick)
+    failed = result.trials[result.trials["outcome"] == FAILED]
+    assert (failed["d_model"] == 9).all()
+    assert failed["reason"].str.contains("d_model must be a multiple of nhead").all()
+    assert len(failed)
+    assert result.settings == {"d_model": 8, "nhead": 2}
+    with pytest.raises(TrainingError, match="None of the 2 trials could be completed. The last one: .*multiple"):
+        tune("transformer", table(60), trials=2, space={"d_model": (9,), "nhead": (2,)}, **quick)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ({"model": "lsmt"}, "Unknown model 'lsmt'. Did you mean 'lstm'"),
+        ({"trials": 0}, "trials must be a whole number >= 1, got 0"),
+        ({"seconds": 0}, "seconds must be a number above 0, or None for no limit, got 0"),
+        ({"seconds": float("nan")}, "seconds must be a number above 0"),
+        ({"windows": 0}, "windows must be a whole number >= 1"),
+        ({"gap": -1}, "gap must be a whole number >= 0"),
+        ({"test_size": 1.5}, "test_size must be a whole number >= 0"),
+        ({"metric": "r2"}, "Unknown metric 'r2'.*Known: mae, "),
+        ({"horizon": 0}, "horizon must be a whole number >= 1"),
+        ({"hiden_size": 8}, "Unknown Forecaster setting 'hiden_size'"),
+        ({"space": {"hiden_size": (8,)}}, "Unknown setting to search 'hiden_size'"),
+        ({"space": {"sequence_length": (8,)}}, "Unknown setting to search 'sequence_length'"),
+        ({"space": {"learning_rate": Span(-1, 1)}}, "learning_rate must be .*got -1"),
+        ({"space": {"batch_size": (8, "a")}}, "batch_size must be a whole number, got 'a'"),
+        ({"space": {"batch_size": ()}}, r"batch_size must be searched in a Span or a list of values, got \(\)"),
+        ({"space": {"max_steps": (1, 2)}}, "max_steps is given as 6 and searched too"),
+        ({"space": ["batch_size"]}, "space must be a dictionary"),
+        ({"learning_rate": 1e-3, "batch_size": 32}, "nothing to search: every setting is given"),
+        ({"storage": "a\0b"}, "A path of a file is text"),
+        ({"verbose": "yes"}, "verbose must be True or False"),
+        ({"loss": "squared"}, "loss"),
+    ],
+)
+def test_what_makes_no_sense_is_told_before_the_first_trial(arguments, told):
+    model, *rest = (arguments | {"model": arguments.get("model", "nlinear")}).pop("model"), arguments
+    settings = QUICK | {"trials": 1} | {n: v for n, v in rest[0].items() if n != "model"}
+    with pytest.raises(SettingError, match=told):
+        tune(model, table(), **settings)
+
+
+def test_a_table_that_is_too_short_is_told_with_the_arithmetic():
+    with pytest.raises(DataError, match=r"1 \+ 0 \+ 2 \* 4 \+ 4 = 13 rows.*'y' has 12"):
+        tune("nlinear", table(12), **QUICK)
+    with pytest.raises(DataError, match="test_size=12 leaves nothing of the shortest series, which has 12"):
+        tune("nlinear", table(12), test_size=12, **QUICK)
+
+
+def test_a_metric_that_is_undefined_says_why():
+    with pytest.raises(DataError, match="mape of nlinear is undefined: an observed truth is 0"):
+        tune("nlinear", table().assign(y=0.0), metric="mape", trials=1, **QUICK)
+
+
+def test_without_optuna_the_install_command_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'timeseries-deeplearning\[tune\]'"):
+        tune("nlinear", table(), trials=1, **QUICK)
+
+
+def test_windows_of_several_lengths_are_tried_unless_one_is_given():
+    quick = {"horizon": 4, "max_steps": 1, "trials": 1}
+    whole = tune("nlinear", table(), **quick)
+    assert whole.trials["context_length"].tolist() == [14]  # a week twice, which a Forecaster takes by itself
+    given = tune("nlinear", table(), context_length=5, **quick)
+    assert "context_length" not in given.trials
+    assert given.forecaster.context_length == 5
+
+
+def test_an_estimator_of_ones_own_is_searched_from_its_own_settings():
+    model = LSTMModel(hidden_size=20, num_layers=1, batch_size=48, max_steps=1, seed=3)
+    result = tune(model, table(), horizon=4, trials=2, context_length=8)
+    first = result.trials.iloc[0]
+    assert (first["hidden_size"], first["num_layers"]) == (20, 1)
+    assert first["batch_size"] in (32, 64, 128, 256)  # 48 is none of those that are tried
+    assert result.forecaster.estimator.seed == 3
+    assert model.hidden_size == 20
+
+
+def test_settings_that_are_given_are_not_searched():
+    result = tune("lstm", table(60), trials=2, hidden_size=8, **QUICK)
+    assert "hidden_size" not in result.trials
+    assert result.forecaster.estimator.hidden_size == 8
+
+
+# ------------------------------------------------------------------------------------------- budgets and Ctrl-C
+
+
+class Clock:
+    """A clock of which every reading takes a second."""
+
+    def __init__(self):
+        self.now = 0.0
+
+    def __call__(self):
+        self.now += 1.0
+        return self.now
+
+
+def test_the_time_ends_trials_but_the_first(monkeypatch):
+    monkeypatch.setattr("timeseries.comparison.time.perf_counter", Clock())
+    assert len(tune("nlinear", table(), trials=50, seconds=0.5, **QUICK).trials) == 1
+    found = tune("nlinear", table(), trials=50, seconds=500, **QUICK)
+    assert 2 < len(found.trials) < 50
+
+
+def test_a_trial_under_way_when_the_time_is_over_leaves_no_trace(tmp_path, found, monkeypatch):
+    monkeypatch.setattr("timeseries.comparison.time.perf_counter", Clock())
+    short = tune("nlinear", table(), trials=9, seconds=105, storage=tmp_path / "s", **QUICK)
+    assert 1 < len(short.trials) < 9
+    monkeypatch.undo()
+    states = [t.state.name for t in study_of(tmp_path / "s").trials]
+    assert states.count("RUNNING") == 1
+    same(tune("nlinear", table(), trials=9, storage=tmp_path / "s", **QUICK), found)
+
+
+class Interrupt(Callback):
+    """Presses Ctrl-C at a step, counted over all trials."""
+
+    def __init__(self, at):
+        self.left = at
+
+    def step(self):
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_keeps_what_there_is(monkeypatch, found):
+    def press(at):
+        callback = Interrupt(at)
+        monkeypatch.setattr("timeseries.tuning.TimeBudget.step", lambda self: callback.step())
+
+    press(at=3 * 6 * 2 + 4)  # three fits of six steps a trial: in the third
+    result = tune("nlinear", table(), trials=9, **QUICK)
+    assert result.interrupted
+    assert len(result.trials) == 2
+    assert len(result.forecaster.predict()) == 4
+    press(at=2)
+    with pytest.raises(KeyboardInterrupt):
+        tune("nlinear", table(), trials=9, **QUICK)
+    assert not found.interrupted
+
+
+# ------------------------------------------------------------------------------------------- storage
+
+
+def study_of(path):
+    """Read a journal with Optuna alone."""
+    backend = optuna.storages.journal
+    storage = backend.JournalStorage(backend.JournalFileBackend(str(path)))
+    return optuna.load_study(study_name="tuning", storage=storage)
+
+
+def test_a_search_goes_on_from_its_file_as_if_it_had_never_ended(tmp_path, found):
+    for trials in (1, 4, 9):
+        result = tune("nlinear", table(), trials=trials, storage=tmp_path / "s", **QUICK)
+        assert len(result.trials) == trials
+    same(result, found)
+    before = (tmp_path / "s").read_bytes()
+    again = tune("nlinear", table(), trials=5, storage=tmp_path / "s", **QUICK)  # nothing is left to do
+    assert len(again.trials) == 9
+    assert (tmp_path / "s").read_bytes() == before
+    kept = study_of(tmp_path / "s")
+    assert kept.best_value == pytest.approx(found.error)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"df": table().assign(y=lambda t: t["y"] + 1)}, "data.values differs"),
+        ({"horizon": 5}, "settings.horizon was 4, is 5"),
+        ({"max_steps": 7}, "settings.max_steps was 6, is 7"),
+        ({"context_length": 9}, "settings.sequence_length was 8, is 9"),
+        ({"gap": 1}, "fit.gap was 0, is 1"),
+        ({"windows": 2}, "fit.windows was 3, is 2"),
+        ({"metric": "mse"}, "fit.metric was 'mae', is 'mse'"),
+        ({"lower": 0.0}, "fit.lower was None, is 0.0"),
+        ({"target_transform": "difference"}, "fit.target_transform was"),
+        ({"space": {"batch_size": (32,)}}, "fit.space.batch_size was"),
+        ({"model": "dlinear"}, "model was 'nlinear', is 'dlinear'"),
+    ],
+)
+def test_a_file_of_another_search_is_refused_with_the_difference(tmp_path, change, told):
+    given = {"model": "nlinear", "df": table(), "trials": 1, "storage": tmp_path / "s"} | QUICK
+    tune(given.pop("model"), given.pop("df"), **given)
+    given = {"model": "nlinear", "df": table(), "trials": 1, "storage": tmp_path / "s"} | QUICK | change
+    with pytest.raises(ArtifactError, match=f"written by another search.*{told}"):
+        tune(given.pop("model"), given.pop("df"), **given)
+
+
+@pytest.mark.parametrize("content", [b"ds,y\n2024-01-01,1\n", b"a single line", b'{"op_code":0}\n{"op_', b"{}\n"])
+def test_a_file_that_is_no_search_is_refused_and_left_alone(tmp_path, content):
+    (tmp_path / "s").write_bytes(content)
+    with pytest.raises(ArtifactError):
+        tune("nlinear", table(), trials=1, storage=tmp_path / "s", **QUICK)
+    if not content.startswith(b'{"op_code"'):
+        assert (tmp_path / "s").read_bytes() == content
+
+
+def test_a_file_cut_anywhere_goes_on_from_the_last_whole_line(tmp_path, found):
+    path = tmp_path / "s"
+    tune("nlinear", table(), trials=3, storage=path, **QUICK)
+    whole = path.read_bytes()
+    lines = [0, *(i + 1 for i, byte in enumerate(whole) if byte == 10)]
+    for cut in [5, *np.random.default_rng(0).choice(np.arange(lines[2], len(whole)), 3).tolist()]:
+        path.write_bytes(whole[:cut])
+        result = tune("nlinear", table(), trials=3, storage=path, **QUICK)
+        columns = ["outcome", "error", "batch_size", "learning_rate"]
+        pd.testing.assert_frame_equal(result.trials[columns], found.trials[columns].head(3))
+
+
+def test_two_searches_do_not_write_one_file(tmp_path):
+    with (
+        opened(tmp_path / "s", {"a": (1, 2)}, seed=0, identity={}),
+        pytest.raises(BusyError),
+    ):
+        run_killed(tmp_path, "other", signal_after=None)
+        subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "s")], check=True, capture_output=True)
+        raise BusyError  # pragma: no cover
+
+
+SCRIPT = """
+import sys
+sys.path.insert(0, sys.argv[2])
+from test_tuning import QUICK, table
+from timeseries.tuning import tune
+print("begun", flush=True)
+tune("nlinear", table(), trials=9, storage=sys.argv[1], verbose=True, **QUICK | {"max_steps": 6})
+"""
