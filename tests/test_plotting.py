@@ -19,8 +19,10 @@ from timeseries.plotting import (
     plot_error_by_step,
     plot_forecast,
     plot_losses,
+    plot_tuning,
     save_picture,
 )
+from timeseries.tuning import TuningResult
 
 DAYS = pd.date_range("2024-01-01", periods=100)
 
@@ -265,3 +267,36 @@ def test_holes_in_the_history_are_left_open():
     past.loc[90:92, "y"] = np.nan
     (axes,) = plot_forecast(past, forecast()).axes
     assert np.isnan(line(axes, "observed").get_ydata()).sum() == 3
+
+
+def searched(errors, importance=None, metric="mae"):
+    """Return a search of so many trials; NaN for one that was pruned."""
+    trials = pd.DataFrame({"error": errors}, index=pd.RangeIndex(1, len(errors) + 1, name="trial"))
+    return TuningResult(
+        forecaster=None,
+        settings={},
+        error=min(errors),
+        metric=metric,
+        trials=trials,
+        importance={"learning_rate": 0.7, "dropout": 0.3} if importance is None else importance,
+        interrupted=False,
+    )
+
+
+def test_a_search_is_drawn_with_its_best_so_far_and_what_mattered():
+    history, importance = plot_tuning(searched([5.0, 7.0, np.nan, 4.0])).axes
+    assert line(history, "trial").get_ydata().tolist()[:2] == [5, 7]
+    best = line(history, "best").get_ydata()
+    np.testing.assert_array_equal(best, [5, 5, np.nan, 4])
+    assert line(history, "pruned or failed").get_xdata().tolist() == [3]
+    assert history.get_yscale() == "linear"
+    assert history.get_ylabel() == "MAE, in the units of the data"
+    assert [label.get_text() for label in importance.get_yticklabels()] == ["dropout", "learning_rate"]
+    assert [bar.get_width() for bar in importance.patches] == [0.3, 0.7]
+
+
+def test_errors_of_many_sizes_are_drawn_by_ratio_and_no_importance_is_left_out():
+    (history,) = plot_tuning(searched([5.0, 5000.0], importance={})).axes
+    assert history.get_yscale() == "log"
+    with pytest.raises(DataError, match="plot_tuning draws the TuningResult"):
+        plot_tuning([1.0])

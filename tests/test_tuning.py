@@ -1,10 +1,12 @@
 """A search: its errors are those of a backtest, its rows end before the test rows, and it survives a kill."""
 
+import inspect
 import os
 import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import optuna
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV, TimeSeriesSplit
 
 from timeseries import Forecaster, LSTMModel, NLinearModel, Span, search_space, tune
+from timeseries.comparison import TimeBudget
 from timeseries.deeplearning.history import Callback
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.recipes import NAMES
@@ -141,9 +144,9 @@ def test_hopeless_trials_are_pruned_and_recorded():
 
 
 def test_a_setting_that_does_all_is_the_important_one():
-    space = {"learning_rate": Span(1e-9, 1e-2, log=True), "threads": (1, 2)}
-    result = tune("nlinear", table(), trials=16, space=space, **QUICK)
-    assert list(result.importance)[0] == "learning_rate"
+    space = {"learning_rate": Span(1e-9, 1e-2, log=True), "min_delta": (0.0, 0.1)}
+    result = tune("nlinear", table(), trials=12, space=space, **QUICK)
+    assert next(iter(result.importance)) == "learning_rate"
     assert sum(result.importance.values()) == pytest.approx(1)
     assert tune("nlinear", table(), trials=1, **QUICK).importance == {}
 
@@ -157,7 +160,7 @@ def test_a_trial_that_cannot_be_is_recorded_and_the_search_goes_on():
     assert failed["reason"].str.contains("d_model must be a multiple of nhead").all()
     assert len(failed)
     assert result.settings == {"d_model": 8, "nhead": 2}
-    with pytest.raises(TrainingError, match="None of the 2 trials could be completed. The last one: .*multiple"):
+    with pytest.raises(TrainingError, match=r"None of the 2 trials .*The last one: .*multiple"):
         tune("transformer", table(60), trials=2, space={"d_model": (9,), "nhead": (2,)}, **quick)
 
 
@@ -178,7 +181,10 @@ def test_a_trial_that_cannot_be_is_recorded_and_the_search_goes_on():
         ({"space": {"sequence_length": (8,)}}, "Unknown setting to search 'sequence_length'"),
         ({"space": {"learning_rate": Span(-1, 1)}}, "learning_rate must be .*got -1"),
         ({"space": {"batch_size": (8, "a")}}, "batch_size must be a whole number, got 'a'"),
-        ({"space": {"batch_size": ()}}, r"batch_size must be searched in a Span or a list of values, got \(\)"),
+        (
+            {"space": {"batch_size": ()}},
+            r"batch_size must be searched in a Span or a list of values, got \(\)",
+        ),
         ({"space": {"max_steps": (1, 2)}}, "max_steps is given as 6 and searched too"),
         ({"space": ["batch_size"]}, "space must be a dictionary"),
         ({"learning_rate": 1e-3, "batch_size": 32}, "nothing to search: every setting is given"),
@@ -188,10 +194,9 @@ def test_a_trial_that_cannot_be_is_recorded_and_the_search_goes_on():
     ],
 )
 def test_what_makes_no_sense_is_told_before_the_first_trial(arguments, told):
-    model, *rest = (arguments | {"model": arguments.get("model", "nlinear")}).pop("model"), arguments
-    settings = QUICK | {"trials": 1} | {n: v for n, v in rest[0].items() if n != "model"}
+    given = {"model": "nlinear", "trials": 1} | QUICK | arguments
     with pytest.raises(SettingError, match=told):
-        tune(model, table(), **settings)
+        tune(given.pop("model"), table(), **given)
 
 
 def test_a_table_that_is_too_short_is_told_with_the_arithmetic():
@@ -237,34 +242,34 @@ def test_settings_that_are_given_are_not_searched():
     assert result.forecaster.estimator.hidden_size == 8
 
 
-# ------------------------------------------------------------------------------------------- budgets and Ctrl-C
+# --------------------------------------------------------------------------------------- budgets and Ctrl-C
 
 
-class Clock:
-    """A clock of which every reading takes a second."""
+@pytest.fixture
+def limited(monkeypatch):
+    """Return a function that lets a budget of seconds be over after it was asked so many times."""
 
-    def __init__(self):
-        self.now = 0.0
+    def limited(times):
+        asked = iter(range(1, 10**6))
+        over = property(lambda self: self.seconds is not None and next(asked) > times)
+        monkeypatch.setattr(TimeBudget, "is_over", over)
 
-    def __call__(self):
-        self.now += 1.0
-        return self.now
-
-
-def test_the_time_ends_trials_but_the_first(monkeypatch):
-    monkeypatch.setattr("timeseries.comparison.time.perf_counter", Clock())
-    assert len(tune("nlinear", table(), trials=50, seconds=0.5, **QUICK).trials) == 1
-    found = tune("nlinear", table(), trials=50, seconds=500, **QUICK)
-    assert 2 < len(found.trials) < 50
+    return limited
 
 
-def test_a_trial_under_way_when_the_time_is_over_leaves_no_trace(tmp_path, found, monkeypatch):
-    monkeypatch.setattr("timeseries.comparison.time.perf_counter", Clock())
-    short = tune("nlinear", table(), trials=9, seconds=105, storage=tmp_path / "s", **QUICK)
-    assert 1 < len(short.trials) < 9
+def test_the_time_ends_trials_but_the_first(limited):
+    limited(0)
+    assert len(tune("nlinear", table(), trials=50, seconds=60, **QUICK).trials) == 1
+    limited(1 + 18 + 1 + 18)  # before each trial, and at the six steps of its three fits
+    assert len(tune("nlinear", table(), trials=50, seconds=60, **QUICK).trials) == 3
+
+
+def test_a_trial_under_way_when_the_time_is_over_leaves_no_trace(tmp_path, found, limited, monkeypatch):
+    limited(1 + 18 + 1 + 5)
+    short = tune("nlinear", table(), trials=9, seconds=60, storage=tmp_path / "s", **QUICK)
+    assert len(short.trials) == 2
     monkeypatch.undo()
-    states = [t.state.name for t in study_of(tmp_path / "s").trials]
-    assert states.count("RUNNING") == 1
+    assert [trial.state.name for trial in study_of(tmp_path / "s").trials][2:] == ["RUNNING"]
     same(tune("nlinear", table(), trials=9, storage=tmp_path / "s", **QUICK), found)
 
 
@@ -343,7 +348,9 @@ def test_a_file_of_another_search_is_refused_with_the_difference(tmp_path, chang
         tune(given.pop("model"), given.pop("df"), **given)
 
 
-@pytest.mark.parametrize("content", [b"ds,y\n2024-01-01,1\n", b"a single line", b'{"op_code":0}\n{"op_', b"{}\n"])
+@pytest.mark.parametrize(
+    "content", [b"ds,y\n2024-01-01,1\n", b"a single line", b'{"op_code":0}\n{"op_', b"{}\n"]
+)
 def test_a_file_that_is_no_search_is_refused_and_left_alone(tmp_path, content):
     (tmp_path / "s").write_bytes(content)
     with pytest.raises(ArtifactError):
@@ -365,20 +372,101 @@ def test_a_file_cut_anywhere_goes_on_from_the_last_whole_line(tmp_path, found):
 
 
 def test_two_searches_do_not_write_one_file(tmp_path):
+    def search():
+        tune("nlinear", table(), trials=1, storage=tmp_path / "s", **QUICK)
+
     with (
         opened(tmp_path / "s", {"a": (1, 2)}, seed=0, identity={}),
+        ThreadPoolExecutor() as pool,
         pytest.raises(BusyError),
     ):
-        run_killed(tmp_path, "other", signal_after=None)
-        subprocess.run([sys.executable, "-c", SCRIPT, str(tmp_path / "s")], check=True, capture_output=True)
-        raise BusyError  # pragma: no cover
+        pool.submit(search).result()
 
 
-SCRIPT = """
-import sys
-sys.path.insert(0, sys.argv[2])
-from test_tuning import QUICK, table
+KILLED = f"""
+import sys, numpy as np, pandas as pd
 from timeseries.tuning import tune
-print("begun", flush=True)
-tune("nlinear", table(), trials=9, storage=sys.argv[1], verbose=True, **QUICK | {"max_steps": 6})
+{inspect.getsource(table)}
+tune("nlinear", table(), trials=9, storage=sys.argv[1], **{QUICK})
 """
+
+
+@pytest.mark.parametrize("times", [1, pytest.param(6, marks=pytest.mark.faults)])
+def test_a_search_killed_at_any_moment_goes_on_and_finds_the_same(tmp_path, found, times):
+    path = tmp_path / "s"
+    for kill in range(times):
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(path)]) as process:
+            while not path.exists() or path.read_bytes().count(b'"outcome"') <= kill:
+                assert process.poll() is None
+                time.sleep(0.002)
+            time.sleep(0.01 * kill)  # somewhere within the next trial
+            os.kill(process.pid, signal.SIGKILL)
+    assert 0 < path.read_bytes().count(b'"outcome"') < 9
+    same(tune("nlinear", table(), trials=9, storage=path, **QUICK), found)
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["s"]  # no lock and no temporary file is left
+
+
+# ------------------------------------------------------------------------------------------- spaces
+
+
+def test_every_model_declares_a_space_that_its_settings_allow():
+    for name in NAMES:
+        forecaster = Forecaster(name, horizon=4)
+        space = search_space(name)
+        assert {"learning_rate", "batch_size"} <= set(space)
+        for setting, tried in space.items():
+            values = (tried.low, tried.high) if isinstance(tried, Span) else tried
+            for value in values:
+                forecaster.estimator.set_params(**{setting: value})
+                assert list(forecaster.estimator.problems()) == []
+    assert {name for name in MODELS if len(search_space(name)) < 4} == {"nlinear", "dlinear"}
+    assert search_space("lstm") == search_space(LSTMModel) == search_space(LSTMModel())
+
+
+@given(
+    low=st.integers(1, 50),
+    width=st.integers(1, 300),
+    log=st.booleans(),
+    seed=st.integers(0, 100),
+    scale=st.sampled_from([1, 0.37]),
+)
+def test_draws_stay_within_their_span_and_are_whole_where_its_ends_are(low, width, log, seed, scale):
+    span = Span(low * scale, (low + width) * scale, log=log)
+    for draw in (np.random.default_rng(seed), np.random.RandomState(seed)):
+        values = [span.rvs(draw) for _ in range(20)]
+        assert all(value in span for value in values)
+        assert all(isinstance(value, int if scale == 1 else float) for value in values)
+
+
+def test_draws_are_as_likely_as_declared():
+    draw = np.random.default_rng(0)
+    whole = np.bincount([Span(1, 3).rvs(draw) for _ in range(6000)]) / 6000
+    np.testing.assert_allclose(whole, [0, 1 / 3, 1 / 3, 1 / 3], atol=0.03)
+    logarithmic = np.array([Span(1.0, 100.0, log=True).rvs(draw) for _ in range(6000)])
+    assert np.mean(logarithmic < 10) == pytest.approx(0.5, abs=0.03)
+    evenly = np.array([Span(0.0, 100.0).rvs(draw) for _ in range(6000)])
+    assert np.mean(evenly < 10) == pytest.approx(0.1, abs=0.03)
+
+
+@pytest.mark.parametrize("ends", [(2, 1), (1, 1), ("a", 2), (True, 2), (0, float("inf")), (float("nan"), 1)])
+def test_a_span_that_spans_nothing_is_refused(ends):
+    with pytest.raises(SettingError, match="Span"):
+        Span(*ends)
+    with pytest.raises(SettingError, match="above 0 for draws by ratio"):
+        Span(0, 1, log=True)
+
+
+def test_scikit_learn_searches_the_same_space_without_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "optuna", None)
+    X = np.random.default_rng(0).normal(size=(120, 1))
+    y = np.r_[0, X[:-1, 0]] + X[:, 0]
+    model = NLinearModel(sequence_length=8, max_steps=8)
+    drawn = RandomizedSearchCV(
+        model, search_space(model), n_iter=4, cv=TimeSeriesSplit(3), random_state=0, error_score="raise"
+    ).fit(X, y)
+    assert len({params["learning_rate"] for params in drawn.cv_results_["params"]}) == 4
+    assert all(params["batch_size"] in (32, 64, 128, 256) for params in drawn.cv_results_["params"])
+    grid = GridSearchCV(model, {"batch_size": search_space(model)["batch_size"]}, cv=TimeSeriesSplit(3))
+    assert grid.fit(X, y).best_params_["batch_size"] in (32, 64, 128, 256)
+    with pytest.raises(TypeError, match="needs to be a list"):  # a span is no list of its ends
+        GridSearchCV(model, search_space(model), cv=TimeSeriesSplit(3)).fit(X, y)

@@ -18,6 +18,7 @@ from timeseries.errors import (
     TrainingError,
     require_known,
     require_switch,
+    require_whole,
     shown,
 )
 from timeseries.forecaster import Forecaster, Table
@@ -47,6 +48,8 @@ class Choice:
     """Why it was chosen, in one or two sentences."""
     baseline_wins: bool
     """A simple baseline had the lowest error of all."""
+    interrupted: bool
+    """Ctrl-C ended the comparison."""
 
     def __repr__(self) -> str:
         return f"{self.table.to_string(float_format='{:.4g}'.format, na_rep='-')}\n\n{self.reason}"
@@ -134,7 +137,11 @@ def choose_model(
     require_switch(verbose=verbose)
     budget = TimeBudget(seconds)
     made = {name: Forecaster(name, horizon=horizon, **settings) for name in _names(candidates)}
-    panel = made[candidates[0]]._read_to_fit(df, verbose=verbose)
+    every = horizon if step is None else step
+    require_whole(horizon=(horizon, 1), windows=(windows, 1), step=(every, 1), gap=(gap, 0))
+    first = made[candidates[0]]
+    panel = first._read_to_fit(df, verbose=verbose)
+    first._model_for(panel)  # which refuses what no model can be told
     contest = _Contest(metric, {"windows": windows, "step": step, "gap": gap, "val_size": val_size})
     try:
         for name, forecaster in made.items():
@@ -144,7 +151,8 @@ def choose_model(
     except KeyboardInterrupt:
         if not contest.errors:
             raise
-    best, reason = contest.winner, contest.reason(seconds)
+    left = [name for name in made if name not in contest.tried]  # where Ctrl-C came
+    best, reason = contest.winner, contest.reason(seconds, left)
     if verbose:
         tell(reason)
     return Choice(
@@ -153,6 +161,7 @@ def choose_model(
         table=contest.table(),
         reason=reason,
         baseline_wins=contest.better_baseline is not None,
+        interrupted=bool(left),
     )
 
 
@@ -217,8 +226,8 @@ class _Contest:
         frame.insert(1, "skill", 1 - frame["error"] / self.baselines.get(REFERENCE, np.nan))
         return frame.rename_axis("model").sort_values("error", kind="stable")
 
-    def reason(self, seconds: float | None) -> str:
-        """Say in a few sentences what was chosen, and what it is worth."""
+    def reason(self, seconds: float | None, left: Sequence[str]) -> str:
+        """Say in a few sentences what was chosen, what it is worth, and who was left out."""
         best, better = self.winner, self.better_baseline
         error = f"{self.metric} {self.errors[best]:.4g}"
         origins = f"{self.how['windows']} rolling origins"
@@ -230,13 +239,10 @@ class _Contest:
                 f"{self.baselines[better]:.4g}) on {origins}: use that one if you can. {best} comes nearest "
                 f"({error}), and is what was fitted."
             ]
-        missed = [name for name, tried in self.tried.items() if tried.outcome == OUT_OF_TIME]
-        if missed:
-            parts.append(f"Not compared within {seconds:g} seconds: {', '.join(missed)}.")
+        late = [name for name, tried in self.tried.items() if tried.outcome == OUT_OF_TIME]
         failed = [name for name, tried in self.tried.items() if tried.outcome.startswith("failed")]
-        if failed:
-            parts.append(f"Failed: {', '.join(failed)}.")
-        return " ".join(parts)
+        out = {f"Not compared within {seconds} seconds": late, "Failed": failed, "Interrupted before": left}
+        return " ".join([*parts, *(f"{why}: {', '.join(names)}." for why, names in out.items() if names)])
 
     def _beside_naive(self, best: str) -> str:
         naive = self.baselines.get(REFERENCE)

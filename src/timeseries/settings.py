@@ -56,7 +56,9 @@ class Span:
         if any(isinstance(end, bool) or not isinstance(end, Real) for end in ends):
             raise SettingError(f"A Span goes from one number to another, got {shown(ends)}.")
         if not (np.isfinite(ends).all() and self.low < self.high and (self.low > 0 or not self.log)):
-            raise SettingError(f"A Span needs a low below its high, and above 0 with log=True, got {self!r}.")
+            raise SettingError(
+                f"A Span needs a low below its high, and above 0 for draws by ratio, got {self!r}."
+            )
 
     @property
     def whole(self) -> bool:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from optuna.trial import Trial as Asked
 
 Space = Mapping[str, Span | Sequence[Any]]
+NAME = "tuning"
+"""Of the one study in a file."""
 COMPLETE, PRUNED, FAILED = "complete", "pruned", "failed"
 OUTCOMES = {COMPLETE: "COMPLETE", PRUNED: "PRUNED", FAILED: "FAIL"}
 """How a trial can end, and what Optuna calls that."""
@@ -115,11 +117,10 @@ class Study:
             for name, tried in space.items()
         }
         self._distributions = {name: _distribution(optuna, tried) for name, tried in space.items()}
-        pruner = optuna.pruners.MedianPruner()
+        named = {"study_name": NAME, "storage": storage, "pruner": optuna.pruners.MedianPruner()}
         with _quietly(optuna), _readable(path):
-            self._study = optuna.create_study(
-                storage=storage, study_name="tuning", pruner=pruner, load_if_exists=True
-            )
+            exists = storage is not None and NAME in optuna.get_all_study_names(storage)
+            self._study = (optuna.load_study if exists else optuna.create_study)(**named)
             self._compare(plain_json(dict(identity)), path)
             self._give_up_unfinished()
 
@@ -192,9 +193,9 @@ class Study:
     def importance(self) -> dict[str, float]:
         """How much of what the error varies is due to each setting, as shares of 1, the largest first.
 
-        Empty where fewer than two trials are complete.
+        Empty where all complete trials have the same error.
         """
-        if sum(trial.outcome == COMPLETE for trial in self.trials) < 2:
+        if len({trial.error for trial in self.trials if trial.outcome == COMPLETE}) < 2:
             return {}
         shares = self._optuna.importance.get_param_importances(self._study)
         return {name: float(share) for name, share in shares.items()}

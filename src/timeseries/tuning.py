@@ -84,7 +84,7 @@ class TuningResult:
     complete, seconds, settings, error of each fold (fold_1 is the earliest), and the reason of a failure."""
     importance: dict[str, float]
     """How much each setting matters, as shares of 1 (Optuna's PED-ANOVA, Watanabe et al. 2023); empty where
-    fewer than two trials are complete, and rough with fewer than about 50."""
+    all complete trials have the same error, and rough with fewer than about 50."""
     interrupted: bool
     """Ctrl-C ended the search."""
 
@@ -192,7 +192,7 @@ def tune(
     >>> from timeseries import load_airpassengers, tune
     >>> result = tune("nlinear", load_airpassengers(), horizon=12, trials=3, max_steps=5)
     >>> len(result.trials), result.forecaster.predict().shape
-    (3, (12, 6))
+    (3, (12, 7))
     """
     require_whole(trials=(trials, 1), test_size=(test_size, 0))
     require_known("metric", metric, ERRORS)

@@ -20,7 +20,7 @@ HEARD = (  # the files whose messages reach the command line
         SOURCE / f"{name}.py"
         for name in ("forecaster", "frequency", "intervals", "memory", "panel", "splits")
     ),
-    *(SOURCE / f"{name}.py" for name in ("settings", "storage")),
+    *(SOURCE / f"{name}.py" for name in ("settings", "storage", "comparison", "study", "tuning", "choosing")),
     *(SOURCE / "deeplearning" / f"{name}.py" for name in ("checkpoint", "engine", "gather", "trainer")),
     *(SOURCE / "deeplearning" / f"{name}.py" for name in ("recipes", "runtime", "training_settings")),
 )

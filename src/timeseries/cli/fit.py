@@ -78,7 +78,7 @@ def fit(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     choice, interrupted = None, False
     if options["model"] == AUTO:
         choice = _chosen(data, seconds, how, options)
-        forecaster = choice.forecaster
+        forecaster, interrupted = choice.forecaster, choice.interrupted
     else:
         if seconds is not None:
             raise click.UsageError(
