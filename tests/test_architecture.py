@@ -171,7 +171,7 @@ def test_importing_the_library_imports_nothing_that_takes_time():
     assert python(code).strip() == "[]"
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["--version"]])
+@pytest.mark.parametrize("arguments", [["--help"], ["fit", "--help"], ["tune", "--help"], ["--version"]])
 def test_help_needs_neither_torch_nor_pandas(arguments):
     code = f"""
 import sys

@@ -29,7 +29,7 @@ from timeseries.errors import (
     SettingError,
     TrainingError,
 )
-from timeseries.study import COMPLETE, FAILED, PRUNED, opened
+from timeseries.study import COMPLETE, FAILED, PRUNED, Study, opened
 
 QUICK = {"horizon": 4, "context_length": 8, "max_steps": 6}
 
@@ -369,6 +369,25 @@ def test_a_file_cut_anywhere_goes_on_from_the_last_whole_line(tmp_path, found):
         result = tune("nlinear", table(), trials=3, storage=path, **QUICK)
         columns = ["outcome", "error", "batch_size", "learning_rate"]
         pd.testing.assert_frame_equal(result.trials[columns], found.trials[columns].head(3))
+
+
+def test_what_a_kill_left_unfinished_is_given_up_or_brought_to_its_end(tmp_path):
+    def study():
+        return opened(tmp_path / "s", {"a": (1, 2)}, seed=0, identity={})
+
+    with study() as under_way:
+        under_way.next({})
+    with study() as almost_over, pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Study, "_tell", lambda *arguments: None)
+        trial = almost_over.next({})
+        trial.add(1.5)
+        trial.end(COMPLETE, seconds=0.1)
+    with study() as again:
+        assert [(trial.errors, trial.outcome) for trial in again.trials] == [([1.5], COMPLETE)]
+    assert [(trial.state.name, trial.value) for trial in study_of(tmp_path / "s").trials] == [
+        ("FAIL", None),
+        ("COMPLETE", 1.5),
+    ]
 
 
 def test_two_searches_do_not_write_one_file(tmp_path):

@@ -241,7 +241,11 @@ class _Contest:
             ]
         late = [name for name, tried in self.tried.items() if tried.outcome == OUT_OF_TIME]
         failed = [name for name, tried in self.tried.items() if tried.outcome.startswith("failed")]
-        out = {f"Not compared within {seconds} seconds": late, "Failed": failed, "Interrupted before": left}
+        out = {
+            f"Not compared within {seconds or 0:g} seconds": late,
+            "Failed": failed,
+            "Interrupted before": left,
+        }
         return " ".join([*parts, *(f"{why}: {', '.join(names)}." for why, names in out.items() if names)])
 
     def _beside_naive(self, best: str) -> str:
