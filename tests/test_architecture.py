@@ -30,7 +30,6 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
     ["timeseries.deeplearning.progress", "timeseries.deeplearning.callbacks"],
-    ["timeseries.plotting"],
     [
         "timeseries.deeplearning.losses",
         "timeseries.deeplearning.optimizers",
@@ -47,6 +46,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.trainer"],
     ["timeseries.deeplearning.engine"],
     ["timeseries.deeplearning.packing", "timeseries.deeplearning.rehearsal"],
+    ["timeseries.plotting"],
     ["timeseries.deeplearning.models"],
     ["timeseries.fitted"],
     ["timeseries.continuation", "timeseries.storage", "timeseries.configuration"],
@@ -201,7 +201,10 @@ def test_the_public_names_are_these_and_all_can_be_had():
         "plot_backtest",
         "plot_error_by_step",
         "plot_forecast",
+        "plot_learning_rate",
         "plot_losses",
+        "plot_predictions",
+        "plot_residuals",
         "train_model",
     ]
     assert timeseries.__all__ == sorted([*others, *(made.__name__ for made in MODELS.values())])

@@ -36,7 +36,10 @@ if TYPE_CHECKING:
         plot_backtest,
         plot_error_by_step,
         plot_forecast,
+        plot_learning_rate,
         plot_losses,
+        plot_predictions,
+        plot_residuals,
     )
     from timeseries.windows import create_sequences
 
@@ -74,7 +77,10 @@ __all__ = [
     "plot_backtest",
     "plot_error_by_step",
     "plot_forecast",
+    "plot_learning_rate",
     "plot_losses",
+    "plot_predictions",
+    "plot_residuals",
     "train_model",
 ]
 
@@ -110,7 +116,10 @@ _HOMES = {
     "plot_backtest": "plotting",
     "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
+    "plot_learning_rate": "plotting",
     "plot_losses": "plotting",
+    "plot_predictions": "plotting",
+    "plot_residuals": "plotting",
     "train_model": "deeplearning.trainer",
 }
 
