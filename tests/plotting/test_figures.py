@@ -29,3 +29,7 @@ def test_other_formats_and_an_absent_matplotlib_are_refused_with_the_fix(monkeyp
     for draw in (lambda: check_picture("x.png"), lambda: plot_losses([RECORD])):
         with pytest.raises(MissingExtraError, match=r"timeseries-deeplearning\[plot\]"):
             draw()
+
+
+def test_notebooks_find_a_picture_in_what_is_returned():
+    assert plot_losses([RECORD])._repr_png_().startswith(b"\x89PNG")

@@ -1,6 +1,7 @@
 """What all pictures share: colours that everybody tells apart, panels, legends, and files."""
 
 from collections.abc import Sequence
+from io import BytesIO
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,12 +51,19 @@ def new_figure(titles: Sequence[str], total: int) -> tuple["Figure", "list[Axes]
 
 
 def empty_figure(width: float, height: float) -> "Figure":
-    """Make a figure of a size in inches, which needs no display."""
+    """Make a figure of a size in inches; it needs no display, and notebooks show it."""
     try:
         from matplotlib.figure import Figure
     except ImportError:
         raise MissingExtraError("matplotlib", "plot") from None
-    return Figure(figsize=(width, height), layout="constrained")
+
+    class NotebookFigure(Figure):
+        def _repr_png_(self) -> bytes:  # what notebooks look for; matplotlib gives it to its pyplot alone
+            file = BytesIO()
+            self.savefig(file, format="png")
+            return file.getvalue()
+
+    return NotebookFigure(figsize=(width, height), layout="constrained")
 
 
 def dress(axes: "Axes", title: str) -> None:
@@ -63,6 +71,7 @@ def dress(axes: "Axes", title: str) -> None:
     axes.set_title(title, loc="left", fontsize=11, fontweight="bold")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(alpha=0.25, linewidth=0.6)
+    axes.set_axisbelow(True)
     axes.margins(x=0.01)
 
 

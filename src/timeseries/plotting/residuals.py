@@ -71,11 +71,11 @@ def plot_predictions(
     lines.plot(time[newest], truth[newest], color=OBSERVED, linewidth=1.3, label="observed")
     size = 4 if len(truth) > MANY else 14
     called = {"predicted": "predicted", "baseline": str(getattr(baseline, "name", None) or "baseline")}
-    looks = {"predicted": (MODEL, "-", 3), "baseline": (OTHERS[0], "--", 2)}
+    looks = {"predicted": (MODEL, 1.5, 3), "baseline": (OTHERS[0], 1.0, 1)}  # colour, width, order
     for name, values in columns.items():
-        color, style, order = looks[name]
+        color, width, order = looks[name]
         label = f"{called[name]}: {_scores(truth, values)}"
-        lines.plot(time[newest], values[newest], style, color=color, linewidth=1.3, zorder=order, label=label)
+        lines.plot(time[newest], values[newest], color=color, linewidth=width, zorder=order, label=label)
         dots.scatter(truth, values, s=size, color=color, alpha=0.5, linewidth=0, zorder=order)
     if len(truth) > SHOWN_ROWS:
         lines.set_title(f"the newest {SHOWN_ROWS} of {len(truth)} rows", loc="right", fontsize=10)
@@ -194,7 +194,7 @@ def _draw_autocorrelation(axes: "Axes", correlations: Floats, observed: int) -> 
         fontsize=10,
     )
     axes.bar(np.arange(1, len(correlations) + 1), correlations, color=MODEL, width=0.6)
-    axes.axhspan(-band, band, color=OTHERS[0], alpha=0.25, linewidth=0)
+    axes.axhspan(-band, band, color=OTHERS[0], alpha=0.25, linewidth=0, zorder=0)
     axes.axhline(0, color=OBSERVED, linewidth=0.8)
     axes.set_xlabel("rows later")
     whole_numbers(axes)
