@@ -1,8 +1,7 @@
 """Every example runs as a newcomer would run it, only shorter, and the notebook is as it was when it ran."""
 
 import json
-import os
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -19,14 +18,19 @@ SHORTER = {  # and what the first row of its table is: the simplest forecast
 NOTEBOOK = EXAMPLES / "forecasting.ipynb"
 
 
-def run(name, folder, **environment):
-    command = [sys.executable, EXAMPLES / f"{name}.py", *SHORTER[name][0]]
-    done = subprocess.run(
-        command, cwd=folder, env=os.environ | environment, capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    return done.stdout.splitlines()
+@pytest.fixture
+def run(tmp_path, monkeypatch, capsys):
+    """Run a script in an empty folder, with data of that folder; return the lines that it prints."""
+
+    def run_there(name, data):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TIMESERIES_DATA", str(data))
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "nowhere"))
+        monkeypatch.setattr(sys, "argv", [f"{name}.py", *SHORTER[name][0]])
+        runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
+        return capsys.readouterr().out.splitlines()
+
+    return run_there
 
 
 def test_every_script_is_tested():
@@ -34,9 +38,8 @@ def test_every_script_is_tested():
 
 
 @pytest.mark.parametrize("name", SHORTER)
-def test_an_example_runs_without_data_and_leaves_what_it_promises(name, tmp_path):
-    nowhere = str(tmp_path / "nowhere")
-    lines = run(name, tmp_path, TIMESERIES_DATA=nowhere, XDG_CACHE_HOME=nowhere)
+def test_an_example_runs_without_data_and_leaves_what_it_promises(name, run, tmp_path):
+    lines = run(name, data=tmp_path / "nowhere")
     table = next(
         number for number, line in enumerate(lines) if line.lstrip().startswith(("rmse", "RMSE", "mae"))
     )
@@ -53,8 +56,8 @@ def test_an_example_runs_without_data_and_leaves_what_it_promises(name, tmp_path
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["energy_demand", "stock_prices"])
-def test_an_example_takes_the_real_data_where_it_is(name, tmp_path, data_folder):
-    lines = run(name, tmp_path, TIMESERIES_DATA=str(data_folder))
+def test_an_example_takes_the_real_data_where_it_is(name, run, data_folder):
+    lines = run(name, data=data_folder)
     assert lines[0].startswith(("Hourly demand of PJM East", "Daily prices in dollars of MMM, AXP"))
 
 
