@@ -19,7 +19,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.memory", "timeseries.process", "timeseries.notes"],
     ["timeseries.settings", "timeseries.windows", "timeseries.splits"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
-    ["timeseries.in_sample"],
+    ["timeseries.in_sample", "timeseries.combination"],
     ["timeseries.steps"],
     ["timeseries.frequency"],
     ["timeseries.tables"],
@@ -28,7 +28,11 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning"],
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
-    ["timeseries.deeplearning.progress", "timeseries.deeplearning.callbacks"],
+    [
+        "timeseries.deeplearning.progress",
+        "timeseries.deeplearning.callbacks",
+        "timeseries.deeplearning.snapshots",
+    ],
     ["timeseries.plotting"],
     [
         "timeseries.deeplearning.losses",
@@ -49,8 +53,10 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.models"],
     ["timeseries.fitted"],
     ["timeseries.continuation", "timeseries.storage", "timeseries.configuration"],
-    ["timeseries.fitting"],
+    ["timeseries.fitting", "timeseries.fitted_ensemble"],
+    ["timeseries.ensemble_fitting", "timeseries.ensemble_storage", "timeseries.table_forecaster"],
     ["timeseries.forecaster"],
+    ["timeseries.ensemble"],
     ["timeseries.cli"],
     ["timeseries.__main__"],
 ]
@@ -186,6 +192,7 @@ def test_the_public_names_are_these_and_all_can_be_had():
     assert timeseries.__all__ == [
         "Backtest",
         "DataNormalizer",
+        "Ensemble",
         "Forecaster",
         "LSTMModel",
         "NLinearModel",

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from timeseries.deeplearning.models.lstm import LSTMModel
     from timeseries.deeplearning.models.nlinear import NLinearModel
     from timeseries.deeplearning.models.transformer import TransformerModel
+    from timeseries.ensemble import Ensemble
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
@@ -23,6 +24,7 @@ __version__ = "0.1.0.dev0"
 __all__ = [
     "Backtest",
     "DataNormalizer",
+    "Ensemble",
     "Forecaster",
     "LSTMModel",
     "NLinearModel",
@@ -41,6 +43,7 @@ __all__ = [
 _HOMES = {
     "Backtest": "backtesting",
     "DataNormalizer": "normalization",
+    "Ensemble": "ensemble",
     "Forecaster": "forecaster",
     "LSTMModel": "deeplearning.models.lstm",
     "NLinearModel": "deeplearning.models.nlinear",

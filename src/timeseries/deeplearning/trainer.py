@@ -105,6 +105,7 @@ class Trainer:
         run = self._begin(network, train, validation)
         interrupted = False
         try:
+            self.callback.watch(run.network)
             self.callback.begin(run.plan, run.steps)
             with self.keeper.watch(run.state):
                 self._epochs(run, train, validation)

@@ -41,10 +41,12 @@ class TrainingSettings(Settings):
     schedule: str = setting(
         "constant",
         "How the learning rate moves; one_cycle: up for 30 % of all planned steps, then down to almost 0; "
-        "cosine: down to 0; step and plateau: times decay_factor, now and then.",
+        "cosine: down to 0; cosine_restarts: the same in each of its cycles; step and plateau: times "
+        "decay_factor, now and then.",
         str,
         choices=SCHEDULES,
     )
+    cycles: int = setting(5, "Times that cosine_restarts falls to 0.", Integral, low=1)
     decay_epochs: int = setting(
         10,
         "Epochs from one drop of the rate to the next (step), or without a better loss before one (plateau).",
