@@ -255,8 +255,8 @@ def _received(receiver: Connection, process: SpawnProcess) -> tuple[int, list[Fl
         if process.exitcode == 0:
             return None
         raise TrainingError(
-            f"A process ended with exit code {process.exitcode} before its fit was done. If memory was short, "
-            "fit with fewer processes; a script that fits in processes needs "
+            f"A process ended with exit code {process.exitcode} before its fit was done. If memory was "
+            "short, fit with fewer processes; a script that fits in processes needs "
             'if __name__ == "__main__": around what it runs.'
         ) from None
     if isinstance(said, Exception):

@@ -66,6 +66,7 @@ def copies(monkeypatch, tmp_path):
         {"patience": 1, "learning_rate": 0.1, "epochs": 6},
         {"max_steps": 7},
         {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "cosine", "l1": 0.01, "clip_value": 0.1},
+        {"optimizer": "sgd", "schedule": "cosine_restarts", "cycles": 2},
         {"optimizer": "adagrad", "schedule": "step", "decay_epochs": 1, "accumulate_batches": 2},
         {"schedule": "plateau", "decay_epochs": 1, "learning_rate": 0.3, "epochs": 6, "loss": "smape"},
         {"patience": 1, "learning_rate": 0.1, "epochs": 6, "restore_best_weights": False, "min_delta": 0.1},
