@@ -43,7 +43,7 @@ def test_one_bad_member_does_not_move_the_median():
 
 
 def test_an_unknown_combination_is_refused_with_a_hint():
-    with pytest.raises(SettingError, match="'meen'.*Did you mean 'mean'"):
+    with pytest.raises(SettingError, match=r"'meen'.*Did you mean 'mean'"):
         combine(np.zeros((2, 1)), "meen")
 
 
@@ -59,7 +59,9 @@ def test_weights_are_inverse_to_the_squared_errors_of_a_series():
 def test_a_large_series_does_not_decide_the_weights_alone():
     truth = np.zeros((2, 1, 1))
     points = np.array([[1e6, 3.0], [2e6, 1.0]]).reshape(2, 2, 1, 1)  # each member is better on one series
-    shares = np.array([[1 / 2.5, 9 / 5], [4 / 2.5, 1 / 5]]).mean(axis=1)  # squared, by the mean of both members
+    shares = np.array([[1 / 2.5, 9 / 5], [4 / 2.5, 1 / 5]]).mean(
+        axis=1
+    )  # squared, by the mean of both members
     found = inverse_error_weights(truth, points, np.array([0, 7]))
     np.testing.assert_allclose(found, (1 / shares) / (1 / shares).sum(), rtol=1e-12)
     swapped = inverse_error_weights(truth, points * np.array([1e-9, 1e3]).reshape(2, 1, 1), np.array([0, 7]))

@@ -29,7 +29,7 @@ from timeseries.deeplearning.runtime import number_of_threads, threads
 from timeseries.deeplearning.snapshots import Snapshots, with_weights
 from timeseries.errors import SettingError, TimeSeriesError, TrainingError
 from timeseries.fitted import Answers, FittedForecaster
-from timeseries.fitted_ensemble import FittedEnsemble, held_out_forecast
+from timeseries.fitted_ensemble import FittedEnsemble, unrounded
 from timeseries.fitting import fit_model, held_out_rows, recalibrated, spread_evenly
 from timeseries.intervals import MEDIAN
 from timeseries.notes import tell
@@ -68,7 +68,7 @@ class Member(NamedTuple):
     """A fitted member, and what it said before it was fitted again on all rows."""
 
     fitted: FittedForecaster
-    held_out: Floats  # (M, H, D, Q)
+    held_out: Floats | None  # (M, H, D, Q), not as whole numbers; None where nothing was held out
 
 
 def fit_ensemble(models: Sequence[WindowRegressor], panel: Panel, how: HowToFit) -> FittedEnsemble:
@@ -102,9 +102,8 @@ def fit_ensemble(models: Sequence[WindowRegressor], panel: Panel, how: HowToFit)
     fitted = FittedEnsemble(
         members=tuple(member.fitted for member in members), combine=how.combine, snapshots=how.snapshots
     )
-    if not len(held_out.row):
-        return fitted
-    return _joined(fitted, np.stack([member.held_out for member in members]), panel, held_out)
+    said = [member.held_out for member in members if member.held_out is not None]  # (M, H, D, Q) each
+    return _joined(fitted, np.stack(said), panel, held_out) if said else fitted
 
 
 def _of_cycles(model: WindowRegressor, snapshots: int) -> WindowRegressor:
@@ -163,7 +162,9 @@ def fit_job(job: Job, *, verbose: bool) -> list[Member]:
     pairs = [(firsts[0], final)]
     if how.snapshots > 1:
         pairs = _of_snapshots(firsts[0], final, snapshots, job)
-    return [Member(last, held_out_forecast(first, job.panel, job.held_out)) for first, last in pairs]
+    if not len(job.held_out.row):
+        return [Member(last, None) for _, last in pairs]
+    return [Member(last, unrounded(first).forecast(job.panel, job.held_out)) for first, last in pairs]
 
 
 def _of_snapshots(
@@ -245,7 +246,7 @@ def _start(
     return receiver, process
 
 
-def _received(receiver: Connection, process: SpawnProcess) -> tuple[int, list[Floats]] | None:
+def _received(receiver: Connection, process: SpawnProcess) -> tuple[int, list[Floats | None]] | None:
     """Return the number of a fitted model and what its members said, None at an orderly end, or raise."""
     try:
         said: Any = receiver.recv()
@@ -265,7 +266,7 @@ def _received(receiver: Connection, process: SpawnProcess) -> tuple[int, list[Fl
     return number, forecasts
 
 
-def _taken_over(jobs: Sequence[Job], number: int, said: list[Floats], folder: Path) -> list[Member]:
+def _taken_over(jobs: Sequence[Job], number: int, said: list[Floats | None], folder: Path) -> list[Member]:
     """Return the members that a process wrote into files, with what they said."""
     fitted = [_read(_file(folder, number, place), jobs[number]) for place in range(len(said))]
     if jobs[number].how.verbose:
@@ -312,7 +313,7 @@ def _next(taken: Any) -> int:
     return number
 
 
-def _done(job: Job, number: int, folder: Path) -> tuple[int, list[Floats]] | Exception:
+def _done(job: Job, number: int, folder: Path) -> tuple[int, list[Floats | None]] | Exception:
     """Fit one model, write its members into files and return what they said; or what went wrong."""
     try:
         members = fit_job(job, verbose=False)

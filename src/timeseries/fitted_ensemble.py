@@ -60,7 +60,7 @@ class FittedEnsemble:
 
     def member_forecasts(self, panel: Panel, origins: Origins) -> Floats:
         """Return what each member says from the given origins, (K, M, H, D, Q), not yet as whole numbers."""
-        return np.stack([_unrounded(member).forecast(panel, origins) for member in self.members])
+        return np.stack([unrounded(member).forecast(panel, origins) for member in self.members])
 
     def member_points(self, panel: Panel, origins: Origins) -> Floats:
         """Return the point forecast of each member, (K, M, H, D)."""
@@ -82,11 +82,6 @@ class FittedEnsemble:
         return restrict(answer, self.levels, lower=asked.lower, upper=asked.upper, integer=asked.integer)
 
 
-def held_out_forecast(member: FittedForecaster, panel: Panel, origins: Origins) -> Floats:
-    """Return what a member says from held-out origins, (M, H, D, Q), not yet as whole numbers."""
-    return _unrounded(member).forecast(panel, origins)
-
-
-def _unrounded(member: FittedForecaster) -> FittedForecaster:
+def unrounded(member: FittedForecaster) -> FittedForecaster:
     """Leave rounding to the combination: a mean of rounded numbers is rounded twice."""
     return replace(member, answers=replace(member.answers, integer=False))

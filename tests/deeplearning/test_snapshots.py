@@ -30,7 +30,10 @@ def test_a_snapshot_is_a_copy_of_the_weights_at_the_end_of_each_cycle():
     snapshots = Snapshots(3)
     walk(snapshots, 10)
     walk(snapshots, 6)
-    assert [[weights["weight"].item() for weights in run] for run in snapshots.runs] == [[3, 6, 10], [2, 4, 6]]
+    assert [[weights["weight"].item() for weights in run] for run in snapshots.runs] == [
+        [3, 6, 10],
+        [2, 4, 6],
+    ]
 
 
 def test_fewer_steps_than_snapshots_are_refused():
