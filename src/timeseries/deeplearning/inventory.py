@@ -160,6 +160,8 @@ def _is_sizes(value: Any) -> bool:
 
 
 def _is_setting(value: Any) -> bool:
+    if isinstance(value, dict):
+        return len(value) <= _MAX_PARTS and all(map(_is_number, value.values()))
     parts = value if isinstance(value, list) and len(value) <= _MAX_PARTS else [value]
     return all(part is None or isinstance(part, (bool, int, float, str)) for part in parts)
 
