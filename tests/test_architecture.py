@@ -11,20 +11,22 @@ from pathlib import Path
 import pytest
 
 import timeseries
+from timeseries.deeplearning.models import MODELS
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 LAYERS = [  # a module may import from the lines above its own, and from its own package
     ["timeseries", "timeseries.errors"],
     ["timeseries.memory", "timeseries.process", "timeseries.notes"],
-    ["timeseries.settings", "timeseries.windows", "timeseries.splits"],
+    ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.leakage"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
     ["timeseries.in_sample", "timeseries.combination"],
     ["timeseries.steps"],
     ["timeseries.frequency"],
     ["timeseries.tables"],
+    ["timeseries.features", "timeseries.target_transforms"],
     ["timeseries.panel"],
-    ["timeseries.answers", "timeseries.backtesting"],
+    ["timeseries.answers", "timeseries.backtesting", "timeseries.transformed"],
     ["timeseries.deeplearning"],
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],
@@ -42,12 +44,16 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.strict_json", "timeseries.deeplearning.atomic_file"],
     ["timeseries.deeplearning.artifact_format"],
     ["timeseries.deeplearning.artifact_file"],
-    ["timeseries.datasets", "timeseries.deeplearning.artifact", "timeseries.deeplearning.training_settings"],
+    ["timeseries.datasets", "timeseries.deeplearning.artifact"],
     ["timeseries.deeplearning.recipes", "timeseries.deeplearning.layers"],
     ["timeseries.deeplearning.inventory"],
     ["timeseries.deeplearning.gather", "timeseries.deeplearning.checkpoint"],
-    ["timeseries.deeplearning.networks", "timeseries.deeplearning.loss_record"],
-    ["timeseries.deeplearning.trainer"],
+    [
+        "timeseries.deeplearning.augmentation",
+        "timeseries.deeplearning.loss_record",
+        "timeseries.deeplearning.networks",
+    ],
+    ["timeseries.deeplearning.trainer", "timeseries.deeplearning.training_settings"],
     ["timeseries.deeplearning.engine"],
     ["timeseries.deeplearning.packing", "timeseries.deeplearning.rehearsal"],
     ["timeseries.deeplearning.models"],
@@ -189,24 +195,28 @@ def test_inspecting_a_file_needs_no_torch():
 
 
 def test_the_public_names_are_these_and_all_can_be_had():
-    assert timeseries.__all__ == [
+    others = [
         "Backtest",
+        "Callback",
+        "Checkpoints",
         "DataNormalizer",
         "Ensemble",
         "Forecaster",
-        "LSTMModel",
-        "NLinearModel",
+        "MLflowCallback",
         "Panel",
         "TableLayout",
-        "TransformerModel",
+        "TensorBoardCallback",
         "create_sequences",
         "load_airpassengers",
         "load_dataset",
+        "plot_attention",
         "plot_backtest",
         "plot_error_by_step",
         "plot_forecast",
         "plot_losses",
+        "train_model",
     ]
+    assert timeseries.__all__ == sorted([*others, *(made.__name__ for made in MODELS.values())])
     for name in timeseries.__all__:
         assert getattr(timeseries, name).__name__ == name
     with pytest.raises(AttributeError, match="Did you mean 'Forecaster'"):

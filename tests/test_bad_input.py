@@ -236,12 +236,12 @@ def test_an_outlier_is_found_wherever_it_stands_and_ordinary_values_are_none(ext
 def test_estimators_take_numbers_alone(wrong, told):
     X, model = WAVE[:, None], NLinearModel(max_steps=1, sequence_length=3)
     with pytest.raises(DataError, match=f"X holds {told}"):
-        model.fit(wrong[:, None], WAVE)
+        model.fit(wrong[:, None], WAVE**2)
     with pytest.raises(DataError, match=f"X, column 1, holds {told}"):
-        model.fit(pd.DataFrame({"a": WAVE, "b": wrong}), WAVE)
+        model.fit(pd.DataFrame({"a": WAVE, "b": wrong}), WAVE**2)
     with pytest.raises(DataError, match=f"y holds {told}"):
         model.fit(X, wrong)
-    model.fit(X, WAVE)
+    model.fit(X, WAVE**2)
     with pytest.raises(DataError, match=f"X holds {told}"):
         model.predict(wrong[:, None])
     with pytest.raises(DataError, match=f"y holds {told}"):

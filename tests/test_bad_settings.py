@@ -137,14 +137,14 @@ def test_an_estimator_is_refused_or_predicts(made, data):
     chosen = {"epochs": 1, "max_steps": 1, "sequence_length": 3, name: data.draw(ANYTHING)}
     X = column(TABLE["y"])
     own = (TypeError,) if name == "network" else ()  # what the caller's network raises is the caller's
-    predicted = attempt(lambda: made(**chosen).fit(X, X[:, 0]).predict(X), *own)
+    predicted = attempt(lambda: made(**chosen).fit(X, X[:, 0] ** 2).predict(X), *own)
     assert predicted is None or np.isfinite(predicted).all()
 
 
 @pytest.fixture(scope="module")
 def estimator():
     X = column(TABLE["y"])
-    return NLinearModel(max_steps=1, sequence_length=3).fit(X, X[:, 0])
+    return NLinearModel(max_steps=1, sequence_length=3).fit(X, X[:, 0] ** 2)
 
 
 @pytest.mark.filterwarnings("ignore:X has feature names")  # scikit-learn's, which is right
@@ -155,12 +155,14 @@ def test_an_estimators_verbs_refuse_or_answer(estimator, tmp_path_factory, value
     missing = tmp_path_factory.getbasetemp() / "nothing"
     fresh = NLinearModel(max_steps=1, sequence_length=3)
     actions = {
-        "fit X": lambda: fresh.fit(value, X[:, 0]),
+        "fit X": lambda: fresh.fit(value, X[:, 0] ** 2),
         "fit y": lambda: fresh.fit(X, value),
-        "validation_split": lambda: fresh.fit(X, X[:, 0], validation_split=value),
-        "verbose": lambda: fresh.fit(X, X[:, 0], verbose=value),
-        "checkpoint": lambda: None if isinstance(value, str) else fresh.fit(X, X[:, 0], checkpoint=value),
-        "resume": lambda: fresh.fit(X, X[:, 0], resume=value),
+        "validation_split": lambda: fresh.fit(X, X[:, 0] ** 2, validation_split=value),
+        "verbose": lambda: fresh.fit(X, X[:, 0] ** 2, verbose=value),
+        "checkpoint": lambda: (
+            None if isinstance(value, str) else fresh.fit(X, X[:, 0] ** 2, checkpoint=value)
+        ),
+        "resume": lambda: fresh.fit(X, X[:, 0] ** 2, resume=value),
         "predict X": lambda: estimator.predict(value),
         "steps": lambda: estimator.predict(X, steps=value),
         "evaluate X": lambda: estimator.evaluate(value, X[:, 0]),
@@ -269,7 +271,7 @@ def test_numbers_of_numpy_are_settings_like_any_others(tmp_path):
     }
     X = column(TABLE["y"])
     ours, numpys = (
-        LSTMModel(max_steps=2, sequence_length=3, **settings).fit(X, X[:, 0])
+        LSTMModel(max_steps=2, sequence_length=3, **settings).fit(X, X[:, 0] ** 2)
         for settings in ({name: value.item() for name, value in given.items()}, given)
     )
     np.testing.assert_array_equal(ours.predict(X), numpys.predict(X))

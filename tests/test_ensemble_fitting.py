@@ -70,7 +70,7 @@ def test_what_a_process_raises_is_raised_here():
     forecaster, panel = Forecaster("nlinear", coverage=(), **diverging), Panel.from_frame(table())
     none = np.zeros(0, dtype=np.int64)
     how = HowToFit(answers=forecaster.answers)
-    job = Job(forecaster._model_for(panel), panel, how, Origins(none, none, none))
+    job = Job(forecaster._model_for(panel), (), panel, how, Origins(none, none, none))
     receiver, sender = multiprocessing.Pipe(duplex=False)
     with receiver, sender:
         sender.send(ensemble_fitting._done(job, 0, None))
@@ -84,7 +84,7 @@ def test_what_no_error_of_ours_is_becomes_one_that_names_the_model(monkeypatch):
 
     monkeypatch.setattr(ensemble_fitting, "fit_job", broken)
     model = Forecaster("nlinear", **SMALL)._model_for(Panel.from_frame(table()))
-    error = ensemble_fitting._done(Job(model, None, None, None), 0, None)
+    error = ensemble_fitting._done(Job(model, (), None, None, None), 0, None)
     assert isinstance(error, TrainingError)
     assert str(error) == "nlinear: ZeroDivisionError: by zero"
 
@@ -122,10 +122,9 @@ def test_ctrl_c_ends_all_processes(monkeypatch):
 def test_a_process_that_dies_is_told_with_its_exit_code(monkeypatch):
     start = ensemble_fitting._start
 
-    def started(*given):
-        receiver, process = start(*given)
+    def started(process):
+        start(process)
         process.kill()
-        return receiver, process
 
     monkeypatch.setattr(ensemble_fitting, "_start", started)
     with pytest.raises(TrainingError, match=r"exit code -9.*fewer processes"):

@@ -31,12 +31,18 @@ SMALL = {
     "attention_lstm": {"hidden_size": 8, "num_layers": 1},
     "bigru": {"hidden_size": 8, "num_layers": 1},
     "bilstm": {"hidden_size": (8, 4), "patch_length": 2},
+    "cnn": {"channels": (8, 4)},
     "dlinear": {"kernel_size": 3},
     "gru": {"hidden_size": (8, 4), "patch_length": 2},
     "lstm": {"hidden_size": 8, "num_layers": 1},
+    "mlp": {"hidden_size": 8},
     "nlinear": {},
+    "patchtst": {"patch_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "reformer": {"chunk_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
     "rnn": {"hidden_size": 8, "num_layers": 1, "bidirectional": True},
+    "tcn": {"channels": 8, "num_layers": 2},
     "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
+    "transformer_xl": {"segment_length": 3, "memory_length": 3, "d_model": 8, "nhead": 2, "num_layers": 1},
 }
 every_model = pytest.mark.parametrize("name", sorted(MODELS))
 
@@ -523,7 +529,7 @@ def test_the_command_line_advises_options_and_reads_lists(tmp_path):
 
 
 def test_an_estimator_file_is_no_forecaster_file(tmp_path):
-    LSTMModel(epochs=1).fit(np.zeros((5, 1)), np.arange(5.0)).save(tmp_path / "m")
+    LSTMModel(epochs=1, sequence_length=5).fit(np.zeros((5, 1)), np.arange(5.0)).save(tmp_path / "m")
     with pytest.raises(ArtifactError, match="is the file of an estimator"):
         Forecaster.load(tmp_path / "m")
 
@@ -620,3 +626,25 @@ def test_a_backtest_leaves_out_series_that_are_too_short_for_it_on_request():
         make().backtest(frame, windows=3)
     result = make(bad_series="drop").backtest(frame, windows=3)
     assert set(result.ids) == {"north", "south"}
+
+
+def test_an_augmented_model_forecasts_the_same_from_its_file(tmp_path):
+    made = make(augmentation={"jitter": 0.1, "scaling": 0.2}).fit(long_frame())
+    made.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    assert loaded.estimator.augmentation == {"jitter": 0.1, "scaling": 0.2}
+    pd.testing.assert_frame_equal(loaded.predict(), made.predict())
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        ({"jiter": 0.1}, "Did you mean 'jitter'"),
+        ({"jitter": -1}, "strength of jitter must be 0 or more"),
+        ({"masking": 2.0}, "between 0 and 0.9"),
+        ("jitter", "augmentation must be a dictionary, got 'jitter'"),
+    ],
+)
+def test_an_augmentation_that_makes_no_sense_is_refused(augmentation, message):
+    with pytest.raises(SettingError, match=message):
+        make(augmentation=augmentation).fit(long_frame())

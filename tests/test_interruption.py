@@ -92,8 +92,8 @@ def test_an_estimator_keeps_the_steps_that_it_took(press):
     press(run=1, step=7)
     model = LSTMModel(epochs=9, sequence_length=8, **SETTINGS)
     with pytest.raises(KeyboardInterrupt):
-        model.fit(X, X[:, 0], verbose=True)
-    expected = LSTMModel(epochs=9, max_steps=7, sequence_length=8, **SETTINGS).fit(X, X[:, 0])
+        model.fit(X, X[:, 0] ** 2, verbose=True)
+    expected = LSTMModel(epochs=9, max_steps=7, sequence_length=8, **SETTINGS).fit(X, X[:, 0] ** 2)
     assert [record["steps"] for record in model.train_history] == [4, 3]
     np.testing.assert_array_equal(model.predict(X), expected.predict(X))
 

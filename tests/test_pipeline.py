@@ -139,7 +139,7 @@ def test_the_point_column_is_the_median_wherever_it_stands_among_the_levels():
     answer = make("lstm", loss="pinball", quantiles=(0.5, 0.8, 0.9)).fit(frame).predict()
     assert answer["y"].equals(answer["y_q0.5"].rename("y"))
     X = np.random.default_rng(0).normal(size=(40, 1))
-    model = NLinearModel(epochs=2, loss="pinball", quantiles=(0.2, 0.3, 0.5, 0.9)).fit(X, X[:, 0])
+    model = NLinearModel(epochs=2, loss="pinball", quantiles=(0.2, 0.3, 0.5, 0.9)).fit(X, X[:, 0] ** 2)
     np.testing.assert_array_equal(model.predict(X), model.predict_quantiles(X)[:, 2])
 
 
@@ -303,7 +303,7 @@ def test_a_refit_backtest_of_several_series_keeps_series_and_windows_together():
 
 def test_the_estimators_validation_rows_touch_neither_weights_nor_scale_and_watch_alone():
     X = np.random.default_rng(0).normal(size=(60, 2))
-    y = X[:, 0] + 5
+    y = X[:, 0] ** 2 + 5
     for other in (np.r_[y[:48], y[48:] * 100], None):
         X2, y2 = X.copy(), (y if other is None else other)
         if other is None:
@@ -322,7 +322,7 @@ def test_the_estimators_validation_rows_touch_neither_weights_nor_scale_and_watc
 
 def test_names_survive_the_file(tmp_path):
     X = np.random.default_rng(0).normal(size=(40, 2))
-    m = NLinearModel(epochs=1).fit(pd.DataFrame(X, columns=["p", "q"]), X[:, 0])
+    m = NLinearModel(epochs=1).fit(pd.DataFrame(X, columns=["p", "q"]), X[:, 0] ** 2)
     m.save(tmp_path / "m")
     assert NLinearModel.load(tmp_path / "m").feature_names_in_.tolist() == ["p", "q"]
 

@@ -14,7 +14,7 @@ from timeseries.combination import COMBINATIONS
 from timeseries.continuation import continued, refuse_unfit
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.history import EpochRecord
-from timeseries.ensemble_fitting import HowToFit, fit_ensemble
+from timeseries.ensemble_fitting import HowToFit, Unfitted, fit_ensemble
 from timeseries.ensemble_storage import pack_ensemble, unpack_ensemble
 from timeseries.errors import (
     SettingError,
@@ -312,9 +312,12 @@ class Ensemble(TableForecaster):
         )
 
     def _fit(self, panel: Panel, how: HowToFit) -> FittedEnsemble:
-        models = [member._model_for(panel) for member in self.members]
-        refuse_taken_names(panel, self.answers.levels or models[0].quantiles)
-        return fit_ensemble(models, panel, how)
+        refuse_taken_names(panel, self.answers.levels or self.members[0].estimator.quantiles)
+        given = [Unfitted(member._model_for(panel), member.target_transform) for member in self.members]
+        return fit_ensemble(given, panel, how)
+
+    def _rows_lost(self, panel: Panel) -> int:
+        return max(member._rows_lost(panel) for member in self.members)
 
     def restore(
         self, stored: artifact.Artifact, path: str | PathLike[str], networks: Mapping[str, Any]

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Thread
@@ -55,10 +55,18 @@ class HowToFit:
     verbose: bool = False
 
 
+class Unfitted(NamedTuple):
+    """A model whose window is set, and the names of what is done to its targets."""
+
+    model: WindowRegressor
+    target_transform: tuple[str, ...] = ()
+
+
 class Job(NamedTuple):
     """One training, which gives as many members as it keeps snapshots."""
 
     model: WindowRegressor
+    target_transform: tuple[str, ...]
     panel: Panel
     how: HowToFit
     held_out: Origins  # M origins that no member learns from, possibly none
@@ -71,13 +79,13 @@ class Member(NamedTuple):
     held_out: Floats | None  # (M, H, D, Q), not as whole numbers; None where nothing was held out
 
 
-def fit_ensemble(models: Sequence[WindowRegressor], panel: Panel, how: HowToFit) -> FittedEnsemble:
+def fit_ensemble(given: Sequence[Unfitted], panel: Panel, how: HowToFit) -> FittedEnsemble:
     """Fit every model to a panel, and learn how to join what they say from rows that none learned from.
 
     Parameters
     ----------
-    models : sequence of WindowRegressor
-        Unfitted, with their windows set; they forecast the same steps.
+    given : sequence of Unfitted
+        They forecast the same steps.
     panel : Panel
         All rows; the last ones are held out of the first run of every member, as in `fit_model`.
     how : HowToFit
@@ -94,9 +102,9 @@ def fit_ensemble(models: Sequence[WindowRegressor], panel: Panel, how: HowToFit)
     KeyboardInterrupt
         After Ctrl-C; all processes have ended by then.
     """
-    models = [_of_cycles(model, how.snapshots) for model in models]
-    held_out = _held_out(models, panel, how)
-    jobs = [Job(model, panel, how, held_out) for model in models]
+    given = [member._replace(model=_of_cycles(member.model, how.snapshots)) for member in given]
+    held_out = _held_out(given, panel, how)
+    jobs = [Job(*member, panel, how, held_out) for member in given]
     together = min(how.processes, len(jobs))
     members = _fit_in_processes(jobs, together) if together > 1 else _fit_in_turn(jobs)
     fitted = FittedEnsemble(
@@ -114,11 +122,11 @@ def _of_cycles(model: WindowRegressor, snapshots: int) -> WindowRegressor:
     return model.set_params(schedule="cosine_restarts", cycles=snapshots, **whole)  # type: ignore[no-any-return]
 
 
-def _held_out(models: Sequence[WindowRegressor], panel: Panel, how: HowToFit) -> Origins:
+def _held_out(given: Sequence[Unfitted], panel: Panel, how: HowToFit) -> Origins:
     """Return the origins whose steps no member learns from in its first run, evenly spread."""
-    each = [held_out_rows(model, panel, how.val_size, how.answers) for model in models]  # (S,) each
+    each = [held_out_rows(m, panel, how.val_size, how.answers, names) for m, names in given]  # (S,) each
     rows = np.min(each, axis=0)  # (S,)
-    later = index_windows(panel.offsets, panel.lengths - rows, panel.lengths, horizon=models[0].horizon)
+    later = index_windows(panel.offsets, panel.lengths - rows, panel.lengths, horizon=given[0].model.horizon)
     if how.combine == "weighted" and not len(later):
         raise SettingError(
             "combine='weighted' compares members on rows that none of them learned from, and no row is held "
@@ -157,6 +165,7 @@ def fit_job(job: Job, *, verbose: bool) -> list[Member]:
         keep_validation=how.keep_validation,
         callback=Callbacks([snapshots, told]) if how.snapshots > 1 else told,
         answers=how.answers,
+        target_transform=job.target_transform,
         on_first=firsts.append,
     )
     pairs = [(firsts[0], final)]
@@ -171,7 +180,8 @@ def _of_snapshots(
     first: FittedForecaster, final: FittedForecaster, snapshots: Snapshots, job: Job
 ) -> list[tuple[FittedForecaster, FittedForecaster]]:
     """Return what each snapshot was in the first run and is in the last, with a calibration of its own."""
-    rows = held_out_rows(job.model, job.panel, job.how.val_size, job.how.answers)  # (S,)
+    how, names = job.how, job.target_transform
+    rows = held_out_rows(job.model, job.panel, how.val_size, how.answers, names)  # (S,)
     pairs = []
     for early, late in zip(snapshots.runs[0], snapshots.runs[-1], strict=True):
         before = replace(first, network=with_weights(first.network, early))
@@ -210,8 +220,11 @@ def _fit_in_processes(jobs: Sequence[Job], processes: int) -> list[Member]:
     with TemporaryDirectory() as folder:
         try:
             for _ in range(processes):
-                receiver, process = _start(context, jobs, taken, folder)
-                workers[receiver] = process
+                receiver, sender = context.Pipe(duplex=False)
+                given = sender, jobs, taken, Path(folder), number_of_threads()
+                workers[receiver] = context.Process(target=_work, args=given, daemon=True)
+                with sender:  # closed here, or the end of the process would not be heard
+                    _start(workers[receiver])
             while len(found) < len(jobs):
                 heard = wait(list(workers))
                 for receiver in [receiver for receiver in workers if receiver in heard]:
@@ -225,13 +238,8 @@ def _fit_in_processes(jobs: Sequence[Job], processes: int) -> list[Member]:
     return [member for number in sorted(found) for member in found[number]]
 
 
-def _start(
-    context: SpawnContext, jobs: Sequence[Job], taken: Any, folder: str
-) -> tuple[Connection, SpawnProcess]:
-    """Start a process that fits models, and return where it will report."""
-    receiver, sender = context.Pipe(duplex=False)
-    given = sender, jobs, taken, Path(folder), number_of_threads()
-    process = context.Process(target=_work, args=given, daemon=True)
+def _start(process: SpawnProcess) -> None:
+    """Start a process; refuse members that cannot be sent to it."""
     try:
         process.start()
     except OSError:
@@ -241,9 +249,6 @@ def _start(
             f"The members cannot be sent to another process: {error}. Define networks and losses of your own "
             "at the top of a module, or fit with processes=1."
         ) from error
-    finally:
-        sender.close()  # or the end of the process would not be heard
-    return receiver, process
 
 
 def _received(receiver: Connection, process: SpawnProcess) -> tuple[int, list[Floats | None]] | None:
@@ -289,7 +294,7 @@ def _read(path: Path, job: Job) -> FittedForecaster:
     return replace(
         fitted,
         model=model.set_params(device=fitted.model.device),
-        tail=job.panel.tail(model.sequence_length),
+        tail=job.panel.tail(fitted.memory),
         answers=job.how.answers,
     )
 
@@ -340,9 +345,11 @@ def _end_with_parent() -> None:
 
 
 def _end(processes: Sequence[SpawnProcess]) -> None:
-    for process in processes:
+    """End those that were started, and wait until they have ended."""
+    started = [process for process in processes if process.pid is not None]
+    for process in started:
         process.terminate()
-    for process in processes:
+    for process in started:
         process.join(EXIT_SECONDS)
         if process.is_alive():
             process.kill()

@@ -82,20 +82,15 @@ def _unpack_members(
     """Rebuild every member; all rows that are kept go through their checks once."""
     manifest: Any = stored.manifest
     shared = {name: array for name, array in stored.tensors.items() if is_shared(name)}
-    contexts = [member["settings"]["sequence_length"] for member in manifest["members"]]  # K
-    longest = int(np.argmax(contexts))
-    reference = _unpack_member(stored, longest, shared, path, networks)
-    nothing = reference.tail.tail(0)
+    first = _unpack_member(stored, 0, shared, path, networks)
+    nothing = first.tail.tail(0)
     empty: Arrays = {f"tail.{name}": getattr(nothing, name) for name in TAIL_ARRAYS}
     empty |= {"tail.time": nothing.time.astype(np.int64), "ends": shared["ends"]}
-    members = []
-    for number, context in enumerate(contexts):
-        member = reference
-        if number != longest:
-            member = _unpack_member(stored, number, empty, path, networks)
-        tail = reference.tail.tail(context)
-        members.append(replace(member, tail=tail, in_sample=reference.in_sample))
-    return tuple(members)
+    others = range(1, len(manifest["members"]))
+    members = [first, *(_unpack_member(stored, number, empty, path, networks) for number in others)]
+    return tuple(
+        replace(member, tail=first.tail.tail(member.memory), in_sample=first.in_sample) for member in members
+    )
 
 
 def _unpack_member(

@@ -13,6 +13,9 @@ TimeSeriesError
 ├── DownloadError    (also OSError)              a public data set cannot be fetched
 └── MissingExtraError (also ImportError)         an optional package is not installed
 
+LeakageWarning     (also UserWarning)            a column of X gives the answer away
+UnusedStepsWarning (also UserWarning)            sequences are longer than a window
+
 Each class carries the exit code with which the command line ends when it is raised, and a code that stays
 when the wording of a message changes.
 """
@@ -167,6 +170,14 @@ class MissingExtraError(TimeSeriesError, ImportError):
             f"This needs {package}, which is not installed. "
             f"Install it with: pip install 'timeseries-deeplearning[{extra}]'"
         )
+
+
+class LeakageWarning(UserWarning):
+    """A column of X gives the answer away: scores on such rows say nothing about forecasts."""
+
+
+class UnusedStepsWarning(UserWarning):
+    """Sequences are longer than a window, so that their first steps are never seen."""
 
 
 def shown(value: object) -> str:

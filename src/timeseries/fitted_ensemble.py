@@ -31,7 +31,7 @@ class FittedEnsemble:
     @property
     def reference(self) -> FittedForecaster:
         """Return the member that keeps the most rows."""
-        return max(self.members, key=lambda member: member.model.sequence_length)
+        return max(self.members, key=lambda member: member.memory)
 
     @property
     def name(self) -> str:

@@ -34,6 +34,7 @@ from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model, 
 from timeseries.panel import Panel, TableLayout
 from timeseries.storage import pack, unpack
 from timeseries.table_forecaster import Table, TableForecaster, read_panel
+from timeseries.transformed import rows_lost, transform_names
 
 
 class Forecaster(TableForecaster):
@@ -57,6 +58,10 @@ class Forecaster(TableForecaster):
         Smallest and largest value there can be; forecasts and intervals keep to them.
     integer : bool
         Only whole numbers make sense: forecasts are rounded, intervals outwards.
+    target_transform : str or sequence of str, optional
+        What is done to the targets of each series before they are scaled, and undone in its forecasts and
+        intervals: "log", "box_cox", "detrend", "deseasonalize", "deseasonalize_multiplicative", "difference",
+        "seasonal_difference", in the order given. Learned from the training rows alone.
     **settings
         Settings of the model (``hidden_size=128``) and of the table's layout (``target="load"``,
         ``freq="h"``, ``missing="mask"``): see ``TableLayout``.
@@ -79,6 +84,7 @@ class Forecaster(TableForecaster):
         lower: float | None = None,
         upper: float | None = None,
         integer: bool = False,
+        target_transform: str | Sequence[str] | None = None,
         **settings: Any,
     ) -> None:
         columns = {f.name for f in fields(TableLayout)}
@@ -89,6 +95,7 @@ class Forecaster(TableForecaster):
         levels = choose_levels(coverage, self.estimator)
         self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
         self.answers.check()
+        self.target_transform = transform_names(target_transform)
 
     def __repr__(self) -> str:
         return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
@@ -163,6 +170,7 @@ class Forecaster(TableForecaster):
                     callback=callback,
                     answers=self.answers,
                     checkpoints=checkpoints,
+                    target_transform=self.target_transform,
                 )
         except TrainingInterrupted as interrupted:
             self.fitted_ = interrupted.fitted
@@ -207,7 +215,7 @@ class Forecaster(TableForecaster):
 
     def _rehearsal(self, df: Table) -> Rehearsal:
         panel = self._read_to_fit(df, verbose=False)
-        return rehearse(self._model_for(panel), panel)
+        return rehearse(self._model_for(panel), panel, self.target_transform)
 
     @property
     def train_history(self) -> list[EpochRecord]:
@@ -294,6 +302,7 @@ class Forecaster(TableForecaster):
                 keep_validation=keep_validation,
                 callback=listeners((), verbose=verbose),
                 answers=self.answers,
+                target_transform=self.target_transform,
             )
 
         require_switch(keep_validation=keep_validation)
@@ -326,6 +335,7 @@ class Forecaster(TableForecaster):
         self.fitted_ = fitted
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
         self.answers, self._patch_of_season = self.fitted_.answers, False
+        self.target_transform = self.fitted_.transforms.names
         self.horizon, self.context_length, self.estimator = model.horizon, model.sequence_length, clone(model)
         return self
 
@@ -337,6 +347,9 @@ class Forecaster(TableForecaster):
     @property
     def _keeper(self) -> FittedForecaster:
         return self._fitted
+
+    def _rows_lost(self, panel: Panel) -> int:
+        return rows_lost(self.target_transform, panel.season_length)
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
         """Return a copy of the estimator with the window that suits the panel, checked."""

@@ -20,6 +20,8 @@ EXPECTED: dict[Any, str] = {
     tuple: "a sequence of numbers",
     bool: "True or False",
     Callable: "a class or function",
+    Mapping: "a dictionary",
+    (Real, str): "a number or a text",
 }
 
 
@@ -30,10 +32,11 @@ class Rule(NamedTuple):
     kind: Any
     low: float | None
     high: float | None
-    choices: tuple[str, ...]
+    choices: tuple[Any, ...]
     optional: bool
     several: bool = False
     callables: bool = False
+    constant: bool = False
 
     def problem(self, name: str, value: object) -> str | None:
         """Say what is wrong with ``value``, or None."""
@@ -48,6 +51,9 @@ class Rule(NamedTuple):
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
             return f"{name} must be {EXPECTED[self.kind]}, got {shown(value)}"
+        if self.constant:
+            only = self.choices[0]
+            return None if value == only else f"{name} must be {only!r}, got {value!r}: {self.help}"
         if self.choices and value not in self.choices:
             return str(unknown_name(name, value, self.choices)).rstrip(".")
         if self.kind in (Integral, Real):
@@ -85,7 +91,13 @@ def setting(
     return field(default=default, metadata={"rule": rule})
 
 
-@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(setting,))
+def constant(value: Any, why: str) -> Any:
+    """Declare what is a choice in other libraries and none here: accepted by its name, stored nowhere."""
+    rule = Rule(why, type(value), None, None, choices=(value,), optional=False, constant=True)
+    return field(default=value, metadata={"rule": rule})
+
+
+@dataclass_transform(kw_only_default=True, eq_default=False, field_specifiers=(setting, constant))
 def settings_class(cls: Class) -> Class:
     """Make a class of settings: keywords, or one ``config`` in the first place.
 
@@ -106,12 +118,22 @@ class Settings:
     config: InitVar[Any] = field(default=None, kw_only=False)
 
     def __new__(cls, config: Any = None, **settings: Any) -> Self:
-        """Refuse a misspelt keyword with a hint, before Python refuses it without one."""
-        known = setting_names(cls)
-        unknown = [name for name in [*settings, *_named(config)] if name not in known]
+        """Refuse a misspelt keyword with a hint, before Python refuses it without one.
+
+        What else is wrong is told with it; alone it waits for the use: scikit-learn wants no error here.
+        """
+        known = [f.name for f in fields(cls)]
+        given = settings | dict(_named(config))
+        unknown = [name for name in given if name not in known]
         if unknown:
             problems = [str(unknown_name(f"{cls.__name__} setting", name, known)) for name in unknown]
-            raise SettingError(" ".join(problems))
+            made: Any = cls
+            rest = made(
+                None if isinstance(config, Mapping) else config,
+                **{name: given[name] for name in known if name in given},
+            )
+            others = "; ".join(rest.problems())
+            raise SettingError(" ".join(problems) + (f" Besides, {others}." if others else ""))
         return super().__new__(cls)
 
     def __post_init__(self, config: Any) -> None:
@@ -133,9 +155,20 @@ class Settings:
             if problem:
                 yield problem
 
-    def check_settings(self) -> None:
-        """Raise one SettingError that lists every problem, or return; numpy's numbers become Python's."""
-        problems = list(self.problems())
+    def check_settings(self, *more: str) -> None:
+        """Raise one SettingError that lists every problem, or return; numpy's numbers become Python's.
+
+        Parameters
+        ----------
+        *more : str
+            Problems that the settings have with what they are to be used on.
+
+        Raises
+        ------
+        SettingError
+            If there is any problem.
+        """
+        problems = [*self.problems(), *more]
         if problems:
             raise SettingError(f"{type(self).__name__}: {'; '.join(problems)}.")
         for name, value in self.settings().items():
@@ -143,8 +176,8 @@ class Settings:
 
 
 def setting_names(cls: type[Settings]) -> list[str]:
-    """Return the names of all settings of a class, in the order of declaration."""
-    return [f.name for f in fields(cls)]
+    """Return the names of all settings of a class, in the order of declaration; a constant is none."""
+    return [f.name for f in fields(cls) if not f.metadata["rule"].constant]
 
 
 def _own_number(value: Any) -> Any:

@@ -21,6 +21,8 @@ from timeseries.in_sample import InSample
 from timeseries.intervals import Calibration
 from timeseries.panel import Panel, TableLayout, in_zone
 from timeseries.steps import STAMP
+from timeseries.target_transforms import TRANSFORMS
+from timeseries.transformed import FittedTransforms
 
 TAIL_ARRAYS = ("offsets", "values", "known", "known_offsets", "static")  # fields of a panel that hold numbers
 CALIBRATION_ARRAYS = ("levels", "source", "shifts")
@@ -49,6 +51,9 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
         "calibration": None if fitted.calibration is None else fitted.calibration.notes,
     }
     arrays: Arrays = pack_network(fitted.network, fitted.sizes)
+    if fitted.transforms.names:
+        manifest |= {"target_transform": fitted.transforms.names}
+        arrays |= _pack_transforms(fitted.transforms)
     affines = {
         "values": fitted.scaling.values,
         "known": fitted.scaling.known,
@@ -92,6 +97,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         answers, calibration = _unpack_answers(manifest), unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
         ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
+        transforms = _unpack_transforms(manifest, stored.tensors)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OSError) as error:
         raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
     return FittedForecaster(
@@ -106,7 +112,25 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         answers=answers,
         calibration=calibration,
         in_sample=_unpack_in_sample(stored.tensors),
+        transforms=transforms,
     )
+
+
+def _pack_transforms(transforms: FittedTransforms) -> Arrays:
+    return {
+        f"target_transform.{i}.{name}": part
+        for i, state in enumerate(transforms.states)
+        for name, part in state.items()
+    }
+
+
+def _unpack_transforms(manifest: Any, arrays: Arrays) -> FittedTransforms:
+    names = tuple(manifest.get("target_transform", ()))
+    states = tuple(
+        {part: arrays[f"target_transform.{i}.{part}"] for part in TRANSFORMS[name].state}
+        for i, name in enumerate(names)
+    )
+    return FittedTransforms(names, states)
 
 
 def unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:

@@ -52,6 +52,10 @@ class TableForecaster(ABC):
         """Return what keeps the last rows of every series, or raise NotFittedError."""
 
     @abstractmethod
+    def _rows_lost(self, panel: Panel) -> int:
+        """Return how many first rows of a series transforms leave without a value."""
+
+    @abstractmethod
     def restore(
         self, stored: artifact.Artifact, path: str | PathLike[str], networks: Mapping[str, Any]
     ) -> Self:
@@ -119,7 +123,7 @@ class TableForecaster(ABC):
         fitted = self._keeper
         panel = continued(fitted, read_panel(df, fitted.layout, verbose=verbose))
         seen = rows_seen(fitted, panel)  # (S,)
-        context = np.minimum(fitted.model.sequence_length, panel.lengths)  # (S,)
+        context = np.minimum(fitted.memory, panel.lengths)  # (S,)
         first = np.where(seen > 0, seen, context) - 1  # (S,)
         refuse_nothing_new(fitted, panel, seen)
         known = background(fitted, panel, first)
@@ -176,11 +180,12 @@ class TableForecaster(ABC):
     def _read_to_fit(self, df: Table, *, spare: int = 0, verbose: bool) -> Panel:
         """Read a table, and leave out the series that are too short, if the layout allows that.
 
-        Fitting needs horizon + 1 rows; ``spare`` rows more are wanted after those.
+        Fitting needs horizon + 1 rows and those that transforms take; ``spare`` rows more are wanted after
+        those.
         """
         require_whole(horizon=(self.horizon, 1))
         panel = read_panel(df, self.layout, verbose=verbose)
-        least = self.horizon + 1 + spare
+        least = self.horizon + 1 + self._rows_lost(panel) + spare
         enough = panel.lengths >= least  # (S,)
         if self.layout.bad_series == "error" or enough.all() or not enough.any():
             return panel

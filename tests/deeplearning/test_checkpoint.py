@@ -70,6 +70,7 @@ def copies(monkeypatch, tmp_path):
         {"optimizer": "adagrad", "schedule": "step", "decay_epochs": 1, "accumulate_batches": 2},
         {"schedule": "plateau", "decay_epochs": 1, "learning_rate": 0.3, "epochs": 6, "loss": "smape"},
         {"patience": 1, "learning_rate": 0.1, "epochs": 6, "restore_best_weights": False, "min_delta": 0.1},
+        {"augmentation": {"jitter": 0.1, "mixup": 0.3, "masking": 0.2}},
         {"optimizer": "sgd", "nesterov": True, "loss": lambda f, y: (f - y).abs() ** 1.5},
     ],
 )

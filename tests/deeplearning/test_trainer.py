@@ -70,6 +70,8 @@ def settings(**changes):
         "clip_norm": 0.05,
         "clip_value": None,
         "accumulate_batches": 1,
+        "augmentation": None,
+        "seed": 0,
         "patience": None,
         "min_delta": 0.0,
         "restore_best_weights": True,
@@ -314,6 +316,30 @@ def test_a_relative_loss_compares_with_the_values_in_the_units_of_the_series():
             for j in (range(1 - T, 1) if position_stride else [0])
         ]
         assert loss == pytest.approx(np.mean(np.abs(np.array(targets) - 100) / np.array(targets)), rel=1e-4)
+
+
+def test_augmentation_changes_the_windows_of_training_and_no_others():
+    values, seen = make_values(), {True: [], False: []}
+
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.zeros(1))
+
+        def forward(self, window):
+            seen[self.training].append(window.past.clone())
+            return self.level.expand(len(window.past), H, 1, 1)
+
+    chosen = settings(epochs=2, augmentation={"jitter": 0.5})
+    Trainer(chosen, MSE).fit(Watching(), make_batches(values), make_batches(values, seed=None))
+    known = torch.cat([batch.window.past for batch in make_batches(values).epoch(0)])  # (N, T, 1)
+    for training in (True, False):
+        shown = torch.cat(seen[training])  # (M, T, 1)
+        apart = (shown.flatten(1)[:, None] - known.flatten(1)).abs().amax(dim=2)  # (M, N)
+        nearest = apart.min(dim=1).values  # (M,)
+        assert bool((nearest > 0.1).all() if training else (nearest == 0).all())
+    first, second = seen[True][:4], seen[True][4:8]
+    assert not any(torch.equal(a, b) for a in first for b in second)  # each epoch anew
 
 
 class ZeroForecast(nn.Module):

@@ -11,18 +11,18 @@ def tried(record_property):
     return lambda times: record_property("tried", times)
 
 
-def pytest_terminal_summary(terminalcallback, config):
+def pytest_terminal_summary(terminalreporter, config):
     if not any("faults" in str(argument) for argument in config.args):
         return
     counts = {outcome: Counter() for outcome in ("passed", "failed", "skipped")}
     for outcome, counter in counts.items():
-        for report in terminalcallback.getreports(outcome):
+        for report in terminalreporter.getreports(outcome):
             if "faults/" not in report.nodeid:
                 continue
             name = report.nodeid.split("::")[-1].split("[")[0].removeprefix("test_").replace("_", " ")
             counter[name] += dict(report.user_properties).get("tried", 1)
-    terminalcallback.section("faults: tried, survived")
+    terminalreporter.section("faults: tried, survived")
     for name in sorted(counts["passed"] | counts["failed"] | counts["skipped"]):
         survived, failed, skipped = (counts[outcome][name] for outcome in ("passed", "failed", "skipped"))
         not_run = f"  ({skipped} not run here)" if skipped else ""
-        terminalcallback.write_line(f"{survived + failed:>7,}{survived:>7,}  {name}{not_run}")
+        terminalreporter.write_line(f"{survived + failed:>7,}{survived:>7,}  {name}{not_run}")

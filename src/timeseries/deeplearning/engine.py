@@ -1,7 +1,8 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
 import copy
-from typing import NamedTuple, Protocol
+from collections.abc import Hashable, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +26,7 @@ from timeseries.normalization import segment_statistics
 from timeseries.windows import Ints, WindowIndex
 
 Floats = npt.NDArray[np.float64]
+States = npt.NDArray[np.float32]
 ROUNDING = 1e-14  # of a level: a mean of equal values differs from them by less
 COPIES = 5  # of all weights while training: their gradients, two moments, and the best so far beside them
 SMALLER = "take a shorter context, a smaller network or a larger machine."
@@ -70,7 +72,7 @@ def sizes_for(model: Model, table: SeriesTable) -> Sizes:
         future=known,
         static=0 if table.static is None else table.static.shape[1],
         masked=table.time_gap is not None,
-        autoregressive=bool(np.isin(targets, inputs).all()),
+        autoregressive=table.autoregressive,
     )
 
 
@@ -137,7 +139,7 @@ def batches_of(
     """Return the windows to learn from, as many in a step as the settings say."""
     stride = network.position_stride if model.every_position else None
     step_size = model.batch_size * model.accumulate_batches
-    return Batches(gather, train, step_size, model.seed, stride, loss.relative)
+    return Batches(gather, train, step_size, seed=model.seed, position_stride=stride, levels=loss.relative)
 
 
 class Trained(NamedTuple):
@@ -177,6 +179,52 @@ def fit_network(
                 else Batches(gather, validation, FORECAST_BATCH, levels=loss.relative),
             )
     return Trained(network.eval(), *training)
+
+
+class Encoded(NamedTuple):
+    """What a recurrent network has made of M windows, as numpy arrays."""
+
+    output: States
+    """The state of the top layer after every step of every window, (M, T, W)."""
+    hidden: States | tuple[States, ...]
+    """The state of every layer after the last step, (layers, M, W); directions count as layers. Where layers
+    differ in width, one part per layer."""
+    cell: States | tuple[States, ...] | None
+    """Of an LSTM, in the shape of ``hidden``."""
+
+
+def encode(network: ForecastNetwork, gather: ResidentGather, series: Ints, origins: Ints) -> Encoded:
+    """Return the states that a network walks through while it reads the windows of some origins.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        A fitted recurrent network.
+    gather : ResidentGather
+        Where the windows come from.
+    series, origins : arrays of shape (M,)
+        Series and global row of each origin.
+
+    Raises
+    ------
+    UnsupportedError
+        When the network has no such states.
+    """
+    parts = []
+    job = f"Reading {min(len(origins), FORECAST_BATCH)} windows at once"
+    with torch.inference_mode(), as_written(gather.device.type), told_of_memory(job, ADVICE):
+        for first in range(0, len(origins), FORECAST_BATCH):
+            part = slice(first, first + FORECAST_BATCH)
+            parts.append(network.encode(gather.window(series[part], origins[part])))
+        output, hidden, cell = zip(*parts, strict=True)
+        return Encoded(_joined(output, 0), _joined(hidden, -2), _joined(cell, -2))
+
+
+def _joined(parts: Sequence[Any], batch_axis: int) -> Any:
+    """Join the states that batches gave, each a tensor, None, or a tuple with one part per layer."""
+    if isinstance(parts[0], tuple):
+        return tuple(_joined(layer, batch_axis) for layer in zip(*parts, strict=True))
+    return None if parts[0] is None else torch.cat(list(parts), batch_axis).cpu().numpy()
 
 
 def forecast(
@@ -225,13 +273,22 @@ def forecast(
     center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
     with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite is refused below
         answer: Floats = scaled * spread + center  # (M, H, D, P)
+    table = gather.table
+    refuse_not_finite(answer, scaled, table.names, series, origins - table.offsets[series])
+    return answer
+
+
+def refuse_not_finite(
+    answer: Floats, before: Floats, names: Sequence[Hashable], series: Ints, rows: Ints
+) -> None:
+    """Refuse forecasts (M, H, D, P) that are not finite, and say whether they were ``before`` the last step.
+
+    ``series`` and ``rows`` (M,) are those of their origins, rows counted from the start of the series.
+    """
     bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
     if len(bad):
-        within = bool(np.isfinite(scaled[bad[0]]).all())
-        table = gather.table
-        name, row = table.names[series[bad[0]]], origins[bad[0]] - table.offsets[series[bad[0]]]
+        within = bool(np.isfinite(before[bad[0]]).all())
         raise TrainingError(
-            f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series {name!r} after row "
-            f"{row}. {BEYOND if within else OUTSIDE}"
+            f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series "
+            f"{names[series[bad[0]]]!r} after row {rows[bad[0]]}. {BEYOND if within else OUTSIDE}"
         )
-    return answer

@@ -39,9 +39,12 @@ class Batch(NamedTuple):
     weight: Tensor | None  # of the same shape; None when every target counts once
     every_position: bool = False
     level: Tensor | None = None  # (B, [1,] 1, D) what turns a scaled value into one in units of the target
+    seen: Tensor | int | None = None  # targets that are there, where windows count differently
 
     def total(self) -> Tensor | int:
-        """Return the weight of all targets."""
+        """Return what the losses are divided by: the targets that are there."""
+        if self.seen is not None:
+            return self.seen
         return self.target.numel() if self.weight is None else self.weight.sum()
 
     def parts(self, count: int) -> Iterator["Batch"]:
@@ -72,6 +75,13 @@ class SeriesTable:
     known: Floats | None = None  # (M, K) known into the future; runs past the end of the values
     known_offsets: Ints | None = None  # (S+1,)
     static: Floats | None = None  # (S, Q), scaled by the caller
+    weights: Floats | None = None  # (N,) how much the window counts that ends at a row, 1 on average
+
+    @property
+    def autoregressive(self) -> bool:
+        """Whether a window shows the past of the targets."""
+        columns = np.arange(self.values.shape[1])
+        return bool(np.isin(columns[self.targets], columns[self.inputs]).all())
 
 
 class Scaling(NamedTuple):
@@ -156,6 +166,9 @@ class Buffers:
         self.gap = None
         if table.time_gap is not None:
             self.gap = _with_margin(table.time_gap.astype(np.float32)[:, None], margin, self.device)
+        self.weights = None
+        if table.weights is not None:
+            self.weights = torch.from_numpy(table.weights.astype(np.float32)).to(self.device)
         self.static = None
         if table.static is not None:
             self.static = torch.from_numpy(table.static.astype(np.float32)).to(self.device)
@@ -243,6 +256,11 @@ class ResidentGather:
     def level(self, series: Ints) -> Tensor:
         """Return centre / scale of the targets, (B, 1, D): scaled value + level = value / scale."""
         return self.values.level[..., self.table.targets].index_select(0, self._to_device(series))
+
+    def weights(self, origin: Ints) -> Tensor | None:
+        """Return how much each window counts, (B,); None where all count the same."""
+        weights = self.buffers.weights
+        return None if weights is None else weights.index_select(0, self._to_device(origin))
 
     def targets_of_positions(self, series: Ints, origin: Ints, stride: int) -> tuple[Tensor, Tensor]:
         """Return the targets that follow every ``stride``-th position of the windows, and which count.
@@ -358,7 +376,11 @@ class Batches:
         if self.levels:
             level = self.gather.level(series)  # (B, 1, D)
             level = level.unsqueeze(1) if every_position else level  # (B, [1,] 1, D)
-        return Batch(window, target, weight, every_position, level)
+        batch, counts = Batch(window, target, weight, every_position, level), self.gather.weights(origin)
+        if counts is None:
+            return batch
+        counts = counts.reshape(-1, *[1] * (target.dim() - 1)).expand_as(target)  # (B, [T',] H, D)
+        return batch._replace(weight=counts if weight is None else counts * weight, seen=batch.total())
 
     def _targets(self, series: Ints, origin: Ints) -> tuple[Tensor, Tensor | None]:
         if self.position_stride is None:

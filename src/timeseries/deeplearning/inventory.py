@@ -21,6 +21,7 @@ from timeseries.deeplearning.strict_json import shorten
 from timeseries.errors import ArtifactError
 from timeseries.frequency import Frequency
 from timeseries.steps import STAMP
+from timeseries.target_transforms import TRANSFORMS
 
 COLUMN_ROLES: Final = ("targets", "past", "future", "static_names")
 """The fields of a panel that name columns."""
@@ -48,8 +49,9 @@ _MAX_FREQUENCY: Final = 32  # characters: reading it takes the square of them
 _MAX_ENCODING: Final = 64  # characters: Python knows none longer
 _MAX_STEP: Final = 2**62  # of integer time
 _MAX_PARTS: Final = 10_000  # of one setting, such as quantiles
-_MAX_MEMBERS: Final = 256  # of an ensemble: what they share is gone through for each
+_MAX_MEMBERS: Final = 100  # of an ensemble: what they share is gone through for each
 _SUM: Final = 1e-9  # by which weights may miss the sum 1
+_MAX_TRANSFORMS: Final = 100  # one after another
 _PROBES: Final = 2  # windows that every file holds with their forecasts
 _MODELS: Final = sorted({recipe.model for recipe in RECIPES.values()})
 _STAMPS: Final = np.array(["0001-01-01", "9999-12-31T23:59:59.999999"], dtype=STAMP).astype(np.int64)  # (2,)
@@ -89,6 +91,7 @@ class Rule(NamedTuple):
 
     words: str
     holds: Callable[[Any], bool]
+    optional: bool = False
 
 
 # ------------------------------------------------------------------------------------------- the manifest
@@ -166,6 +169,8 @@ def _is_sizes(value: Any) -> bool:
 
 
 def _is_setting(value: Any) -> bool:
+    if isinstance(value, dict):
+        return len(value) <= _MAX_PARTS and all(map(_is_number, value.values()))
     parts = value if isinstance(value, list) and len(value) <= _MAX_PARTS else [value]
     return all(part is None or isinstance(part, (bool, int, float, str)) for part in parts)
 
@@ -208,6 +213,11 @@ def _are_members(value: Any) -> bool:
     return fits and all(isinstance(member, dict) for member in value)
 
 
+def _are_transforms(value: Any) -> bool:
+    some = isinstance(value, list) and 0 < len(value) <= _MAX_TRANSFORMS
+    return some and all(_is_text(name) and name in TRANSFORMS for name in value)
+
+
 _MODEL: Final[dict[str, Rule]] = {
     "model": Rule("a name", _is_text),  # its class has compared it with its own
     "settings": Rule("settings by name, horizon and sequence_length among them", _are_settings),
@@ -232,11 +242,13 @@ MANIFESTS: Final[dict[str, dict[str, Rule]]] = {
             "sentences or null",
             lambda value: value is None or (isinstance(value, list) and all(map(_is_text, value))),
         ),
+        "target_transform": Rule(f"one or more of {', '.join(TRANSFORMS)}", _are_transforms, optional=True),
     },
     "estimator": _MODEL
     | {
         "kind": Rule("estimator", lambda value: value == "estimator"),
         "one_target": Rule("true or false", lambda value: isinstance(value, bool)),
+        "one_per_sequence": Rule("true or absent", lambda value: value is True, optional=True),
         "feature_names": Rule("different names", _are_names),
     },
 }
@@ -384,7 +396,8 @@ def _manifest_problems(manifest: Mapping[str, Any], rules: Mapping[str, Rule]) -
             yield f"{shorten(name)} is no key of a model file"
     for name, rule in rules.items():
         if name not in manifest:
-            yield f"{name} is missing"
+            if not rule.optional:
+                yield f"{name} is missing"
         elif not rule.holds(manifest[name]):
             yield f"{name} should be {rule.words}, is {shorten(manifest[name])}"
 
@@ -445,12 +458,26 @@ def expected_tensors(manifest: Mapping[str, Any]) -> dict[str, Kind]:
         "tail.known": Kind("float64", (None, k)),
         "tail.static": Kind("float64", (s, q)),
     }
+    tensors |= _transforms(manifest, s, d)
     levels = manifest["answers"]["levels"]
     return tensors | (_calibration(h, d, len(levels or ())) if manifest["calibration"] is not None else {})
 
 
 def _scaling(name: str, shape: tuple[int, ...]) -> dict[str, Kind]:
     return {f"{name}.{part}": Kind("float64", shape) for part in ("center", "scale")}
+
+
+def _transforms(manifest: Mapping[str, Any], series: int, targets: int) -> dict[str, Kind]:
+    """Return what transforms of the targets have learned; some of it for every row of a season."""
+    names = manifest.get("target_transform", ())
+    season = manifest["layout"]["season"] or Frequency(manifest["frequency"]).season_length
+    return {
+        f"target_transform.{i}.{part}": Kind(
+            "float64", (series, season, targets) if by_phase else (series, targets)
+        )
+        for i, name in enumerate(names)
+        for part, by_phase in TRANSFORMS[name].state.items()
+    }
 
 
 def _calibration(horizon: int, targets: int, levels: int) -> dict[str, Kind]:
@@ -501,6 +528,7 @@ def check_numbers(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     if manifest["kind"] == "forecaster":
         problems += [_tail_problems(manifest, arrays), _calibration_problems(manifest, arrays)]
         problems += [_in_sample_problems(arrays)] if "in_sample.scale" in arrays else []
+        problems.append(_transform_problems(manifest, arrays))
     _refuse(chain.from_iterable(problems))
 
 
@@ -523,6 +551,7 @@ def _check_numbers_of_ensemble(manifest: Mapping[str, Any], arrays: Mapping[str,
     for number, member in enumerate(members):
         own = member_arrays(arrays, number)
         problems += [_scaling_problems(own), _calibration_problems(member, own), _infinite_weights(own)]
+        problems.append(_transform_problems(member, own))
     _refuse(chain.from_iterable(problems))
 
 
@@ -541,7 +570,7 @@ def _infinite_weights(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
 def _scaling_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
     for name, array in arrays.items():
         if (
-            name.startswith(("scaling.", "probe.", "tail.known", "tail.static"))
+            name.startswith(("scaling.", "probe.", "tail.known", "tail.static", "target_transform."))
             and not np.isfinite(array).all()
         ):
             yield f"{name} holds NaN or infinity"
@@ -598,6 +627,15 @@ def _calibration_problems(manifest: Mapping[str, Any], arrays: Mapping[str, NDAr
             yield "calibration.source names numbers that the network does not give"
         if not np.isfinite(arrays["calibration.shifts"]).all():
             yield "calibration.shifts holds NaN or infinity"
+
+
+def _transform_problems(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Say which transforms of the targets cannot be undone."""
+    for i, name in enumerate(manifest.get("target_transform", ())):
+        for part in TRANSFORMS[name].state:
+            array, (low, high) = arrays[f"target_transform.{i}.{part}"], TRANSFORMS[name].span
+            if not ((array >= low) & (array <= high)).all():
+                yield f"target_transform.{i}.{part} holds what does not lie between {low:g} and {high:g}"
 
 
 def _in_sample_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:

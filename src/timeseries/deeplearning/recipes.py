@@ -35,6 +35,12 @@ _PATCHES = _TRAINING | {
     "hidden_size": 128,
     "num_layers": 1,
 }
+_TEXTBOOK = _TRAINING | {
+    "instance_norm": True,
+    "linear_skip": True,
+    "learning_rate": 1e-3,
+    "batch_size": 64,
+}
 
 RECIPES: dict[str, Recipe] = {
     "lstm": Recipe("lstm", _PATCHES, "an LSTM that reads a season at once: accurate in seconds"),
@@ -94,6 +100,26 @@ RECIPES: dict[str, Recipe] = {
         "transformer",
         {"instance_norm": True, "batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0},
         "a causal Transformer (not part of the search)",
+    ),
+    "cnn": Recipe(
+        "cnn", _TEXTBOOK | {"pool_size": 8}, "convolutions over the window (not part of the search)"
+    ),
+    "tcn": Recipe(
+        "tcn",
+        _TEXTBOOK | {"channels": 32, "num_layers": 6},  # which see 253 steps
+        "dilated causal convolutions (not part of the search)",
+    ),
+    "patchtst": Recipe(
+        "patchtst",
+        _TEXTBOOK | {"patch_length": OF_SEASON, "d_model": 64, "nhead": 4, "dim_feedforward": 128},
+        "a Transformer over patches (not part of the search)",
+    ),
+    "mlp": Recipe("mlp", _TEXTBOOK, "hidden layers over the whole window (not part of the search)"),
+    "transformer_xl": Recipe(
+        "transformer_xl", _TEXTBOOK, "a Transformer with a memory (not part of the search)"
+    ),
+    "reformer": Recipe(
+        "reformer", _TEXTBOOK, "hashed attention and reversible layers (not part of the search)"
     ),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }

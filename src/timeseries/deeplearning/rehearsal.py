@@ -23,6 +23,7 @@ LOG = logging.getLogger("timeseries")
 Result = TypeVar("Result")
 RATES = (1e-7, 10.0)  # between which a learning rate is looked for
 SMOOTHING = 0.1  # weight of the newest loss in the running mean of a curve
+UNSETTLED = 10  # first steps, whose running mean rests on few losses
 BATCH_SIZES = (8, 4096)  # between which a batch size is looked for
 GOOD_SHARE = 0.9  # of the highest throughput, that a smaller batch may give away
 
@@ -109,8 +110,10 @@ class LearningRateCurve:
                 "The loss did not fall at any learning rate, so none can be suggested. Check the data, or "
                 "try another loss."
             )
-        slope = np.gradient(self.losses[: lowest + 1], np.log(self.rates[: lowest + 1]))  # (steps,)
-        return self.rates[int(np.argmin(slope))]
+        first = UNSETTLED if lowest > 2 * UNSETTLED else 0
+        falling = slice(first, lowest + 1)
+        slope = np.gradient(self.losses[falling], np.log(self.rates[falling]))  # (steps,)
+        return self.rates[first + int(np.argmin(slope))]
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from timeseries.deeplearning.augmentation import augment, generator_of
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import (
     Callback,
@@ -32,7 +33,7 @@ from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import OptimizerSettings, make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
-from timeseries.errors import TrainingError, shown
+from timeseries.errors import DataError, TrainingError, require_whole, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
@@ -55,9 +56,11 @@ class LoopSettings(OptimizerSettings, Protocol):
     clip_norm: float | None
     clip_value: float | None
     accumulate_batches: int
+    augmentation: Mapping[str, float] | None
     patience: int | None
     min_delta: float
     restore_best_weights: bool
+    seed: int
 
 
 class Training(NamedTuple):
@@ -158,7 +161,7 @@ class Trainer:
             if run.history and run.is_over():
                 break
             losses = run.losses = run.losses or LossRecord(train, epoch, "loss", run.learning_rate)
-            batches = islice(train.epoch(epoch, losses.steps), steps - losses.steps)
+            batches = islice(self._windows(train, epoch, losses.steps), steps - losses.steps)
             self._epoch(run.network, batches, losses, run)
             val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
             record = run.note(losses, val_loss)
@@ -167,6 +170,17 @@ class Trainer:
             self.keeper.epoch(run.state)
             if wants_end:
                 break
+
+    def _windows(self, train: Batches, epoch: int, start: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch from step ``start`` on, changed at random if that is asked for."""
+        strengths = self.settings.augmentation
+        if not strengths:
+            yield from train.epoch(epoch, start)
+            return
+        own = train.gather.table.autoregressive
+        for step, batch in enumerate(train.epoch(epoch, start), start):
+            generator = generator_of(self.settings.seed, epoch, step)
+            yield augment(batch, strengths, generator, autoregressive=own)
 
     def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""
@@ -192,12 +206,12 @@ class Trainer:
 
     def _step(self, network: nn.Module, batch: Batch, learner: "_Learner | None") -> Tensor:
         """Return the mean loss of a batch, (); learn from it if there is a learner."""
+        count = 1 if learner is None else self.settings.accumulate_batches
+        total = None if count == 1 and batch.seen is None else batch.total()
         if learner is None:
-            return self._loss(network, batch)
-        count = self.settings.accumulate_batches
+            return self._loss(network, batch, total)
         if count == 1:
-            return learner.step([self._loss(network, batch)])
-        total = batch.total()
+            return learner.step([self._loss(network, batch, total)])
         return learner.step(self._loss(network, part, total) for part in batch.parts(count))
 
     def _loss(self, network: nn.Module, batch: Batch, total: Tensor | float | None = None) -> Tensor:
@@ -512,3 +526,68 @@ class _Learner:
         """Hear how an epoch went, and lower the rate if the loss stands still."""
         if isinstance(self.schedule, ReduceLROnPlateau):
             self.schedule.step(loss)
+
+
+def train_model(
+    model: nn.Module,
+    train_loader: Iterable[tuple[Tensor, Tensor]],
+    optimizer: torch.optim.Optimizer,
+    criterion: Callable[[Tensor, Tensor], Tensor],
+    epochs: int = 10,
+) -> list[float]:
+    """Train any network as the textbook loop does, and return the mean loss of each epoch.
+
+    The network stays in training mode, as that loop leaves it: call ``model.eval()`` before it predicts.
+
+    Parameters
+    ----------
+    model : nn.Module
+        Maps inputs to predictions; it is trained in place.
+    train_loader : iterable of (inputs, targets)
+        The batches, on the device of the model, such as a ``DataLoader``; it is walked over once an epoch.
+    optimizer : torch.optim.Optimizer
+        Of the parameters of the model.
+    criterion : callable
+        Makes a mean loss, (), of predictions and targets.
+    epochs : int
+        How often to walk over the batches.
+
+    Returns
+    -------
+    list of float
+        One loss per epoch, in which every row of every batch counts the same.
+
+    Raises
+    ------
+    DataError
+        When the loader gives no batch.
+    TrainingError
+        When the loss of an epoch is not finite.
+
+    Examples
+    --------
+    >>> rows = [(torch.tensor([[1.0], [2.0]]), torch.tensor([[2.0], [4.0]]))]
+    >>> line = nn.Linear(1, 1)
+    >>> steepest = torch.optim.SGD(line.parameters(), lr=0.1)
+    >>> losses = train_model(line, rows, steepest, nn.MSELoss(), epochs=3)
+    >>> len(losses), losses[2] < losses[0]
+    (3, True)
+    """
+    require_whole(epochs=(epochs, 1))
+    losses = []
+    for epoch in range(epochs):
+        model.train()
+        total, count = torch.zeros(()), 0
+        for inputs, targets in train_loader:
+            optimizer.zero_grad()
+            loss = criterion(model(inputs), targets)  # ()
+            loss.backward()  # type: ignore[no-untyped-call]
+            optimizer.step()
+            total = total.to(loss.device) + loss.detach() * len(targets)  # ()
+            count += len(targets)
+        if not count:
+            raise DataError("train_model needs batches (inputs, targets), but train_loader gives none.")
+        losses.append(float(total) / count)
+        if not math.isfinite(losses[-1]):
+            raise TrainingError(f"The loss of epoch {epoch} is {losses[-1]}: lower the learning rate.")
+    return losses

@@ -1,12 +1,13 @@
 """What every model can be told about its windows and its training, whatever its network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
 
+from timeseries.deeplearning.augmentation import check_strengths
 from timeseries.deeplearning.losses import POINT_LOSSES, QUANTILE_LOSSES
 from timeseries.deeplearning.optimizers import OPTIMIZERS, SCHEDULES, WITH_MOMENTUM
-from timeseries.errors import shown
+from timeseries.errors import SettingError, shown
 from timeseries.settings import TINY, Settings, setting, settings_class
 
 
@@ -65,7 +66,11 @@ class TrainingSettings(Settings):
         0.0, "Pull of the weights towards 0; decoupled with adamw, an L2 penalty else.", Real, low=0.0
     )
     l1: float = setting(
-        0.0, "Penalty on the sum of the absolute weights; train_loss is without it.", Real, low=0.0
+        0.0,
+        "Penalty on the sum of the absolute weights; train_loss is without it.",
+        Real,
+        low=0.0,
+        high=1e6,
     )
     loss: str | Callable[..., Any] = setting(
         "mse",
@@ -101,6 +106,9 @@ class TrainingSettings(Settings):
     restore_best_weights: bool = setting(
         True, "End with the weights of the best validation loss; False: with the last.", bool
     )
+    augmentation: Mapping[str, float] | None = setting(
+        None, "Changes to the windows of training, each by name with its strength.", Mapping
+    )
     instance_norm: bool = setting(
         False, "Give each window zero mean and unit deviation, and undo it in the forecast.", bool
     )
@@ -132,8 +140,15 @@ class TrainingSettings(Settings):
         yield from found
         if not found:
             yield from self._optimizer_problems()
+            yield from self._augmentation_problems()
             yield from self._quantile_problems()
             yield from self._every_position_problems()
+
+    def _augmentation_problems(self) -> Iterator[str]:
+        try:
+            check_strengths(self.augmentation or {})
+        except SettingError as error:
+            yield str(error).rstrip(".")
 
     def _optimizer_problems(self) -> Iterator[str]:
         if self.momentum is not None and self.optimizer not in WITH_MOMENTUM:

@@ -8,29 +8,44 @@ import pytest
 import torch
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.metrics import mean_absolute_error, mean_squared_error, r2_score
-from sklearn.model_selection import GridSearchCV, TimeSeriesSplit
+from sklearn.metrics import (
+    mean_absolute_error,
+    mean_absolute_percentage_error,
+    mean_squared_error,
+    r2_score,
+)
+from sklearn.model_selection import GridSearchCV, TimeSeriesSplit, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from torch import nn
 
 from timeseries.deeplearning.artifact import read, write
-from timeseries.deeplearning.models import MODELS
+from timeseries.deeplearning.models import MODELS, CustomModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.nlinear import NLinearModel
-from timeseries.errors import ArtifactError, DataError, SettingError
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.window import Encoding
+from timeseries.errors import ArtifactError, DataError, SettingError, UnsupportedError
 from timeseries.normalization import DataNormalizer
 
 SMALL = {
-    "attention_lstm": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
-    "bigru": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
-    "bilstm": {"hidden_size": 8, "num_layers": 1, "epochs": 20, "learning_rate": 0.01},
-    "dlinear": {"kernel_size": 3, "epochs": 20, "learning_rate": 0.01},
-    "gru": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
-    "lstm": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
-    "nlinear": {"epochs": 20, "learning_rate": 0.01},
-    "rnn": {"hidden_size": 16, "num_layers": 1, "epochs": 40},
-    "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1, "epochs": 20},
+    "attention_lstm": {"hidden_size": 8, "num_layers": 1},
+    "bigru": {"hidden_size": 8, "num_layers": 1},
+    "bilstm": {"hidden_size": 8, "num_layers": 1},
+    "cnn": {"channels": 16, "num_layers": 1, "pool_size": 3},
+    "dlinear": {"kernel_size": 3},
+    "gru": {"hidden_size": 16, "num_layers": 1},
+    "lstm": {"hidden_size": 16, "num_layers": 1},
+    "mlp": {"hidden_size": 16},
+    "nlinear": {},
+    "patchtst": {"patch_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "reformer": {"chunk_length": 4, "d_model": 8, "nhead": 2, "num_layers": 1},
+    "rnn": {"hidden_size": 16, "num_layers": 1},
+    "tcn": {"channels": 16, "num_layers": 2},
+    "transformer": {"d_model": 8, "nhead": 2, "num_layers": 1},
+    "transformer_xl": {"segment_length": 2, "memory_length": 2, "d_model": 8, "nhead": 2, "num_layers": 1},
 }
+QUICK = {"sequence_length": 6, "epochs": 10, "learning_rate": 0.02, "batch_size": 64}
 ORDER_CHECKS = dict.fromkeys(
     ["check_methods_sample_order_invariance", "check_methods_subset_invariance"],
     "rows are one sequence: what stands before a row is part of its window",
@@ -39,7 +54,7 @@ every_model = pytest.mark.parametrize("name", sorted(MODELS))
 
 
 def make(name, **settings):
-    return MODELS[name](**(SMALL[name] | {"sequence_length": 6} | settings))
+    return MODELS[name](**(QUICK | SMALL[name] | settings))
 
 
 def make_rows(rows=80, features=2, targets=1):
@@ -93,13 +108,22 @@ def test_scores_are_those_of_scikit_learn_in_the_units_of_y():
     assert scores["rmse"] == pytest.approx(mean_squared_error(y, predicted) ** 0.5)
     assert scores["mae"] == pytest.approx(mean_absolute_error(y, predicted))
     assert scores["r2"] == pytest.approx(r2_score(y, predicted)) == pytest.approx(model.score(X, y))
+    assert scores["mape"] == pytest.approx(100 * mean_absolute_percentage_error(y, predicted))
+    assert scores["smape"] == pytest.approx(
+        100 * np.mean(2 * np.abs(y - predicted) / (np.abs(y) + np.abs(predicted)))
+    )
+    weight = np.arange(80.0)
+    expected = r2_score(y, predicted, sample_weight=weight)
+    assert model.score(X, y, sample_weight=weight) == pytest.approx(expected)
+    y[3, 1] = 0
+    assert np.isnan(model.evaluate(X, y)["mape"])
 
 
 def test_a_linear_model_finds_the_rule_that_made_the_rows():
     """y[i] = 2 X[i] - X[i-3], on unseen rows too: the window ends at row i, inclusive."""
     X = np.random.default_rng(0).normal(size=(500, 1))
     y = 2 * X[:, 0] - np.roll(X[:, 0], 3)
-    model = NLinearModel(sequence_length=4, epochs=200, learning_rate=0.01).fit(X[3:400], y[3:400])
+    model = NLinearModel(**QUICK | {"sequence_length": 4, "epochs": 80}).fit(X[3:400], y[3:400])
     np.testing.assert_allclose(model.predict(X[400:])[10:], y[410:], atol=0.1)
 
 
@@ -176,6 +200,75 @@ def test_grid_search_pipeline_clone_and_pickle_work():
     assert not hasattr(clone(model), "network_")
 
 
+@pytest.mark.slow
+def test_cross_validation_in_processes_gives_what_it_gives_in_one():
+    X, y = make_rows()
+    frame = pd.DataFrame(X, columns=["wind", "sun"])
+    pipeline = make_pipeline(DataNormalizer().set_output(transform="pandas"), make("lstm", epochs=2))
+    scores = [cross_val_score(pipeline, frame, y, cv=TimeSeriesSplit(3), n_jobs=jobs) for jobs in (1, 2)]
+    np.testing.assert_allclose(scores[1], scores[0])
+
+
+def test_a_frame_goes_through_a_pipeline_with_the_names_of_its_columns():
+    X, y = make_rows()
+    frame = pd.DataFrame(X, columns=["wind", "sun"], index=pd.date_range("2024-01-01", periods=80))
+    pipeline = make_pipeline(DataNormalizer(), make("nlinear", epochs=1)).set_output(transform="pandas")
+    pipeline.fit(frame, pd.Series(y, index=frame.index))
+    assert pipeline[-1].feature_names_in_.tolist() == ["wind", "sun"]
+    scaled = pipeline[:-1].transform(frame)
+    assert scaled.columns.tolist() == ["wind", "sun"]
+    assert scaled.index.equals(frame.index)
+    np.testing.assert_allclose(scaled["sun"], (X[:, 1] - X[:, 1].mean()) / X[:, 1].std())
+    assert pipeline.predict(frame).shape == (80,)
+
+
+def test_a_bad_value_is_named_by_its_column():
+    X, y = make_rows()
+    X[7, 1] = np.nan
+    with pytest.raises(DataError, match="NaN in row 7, column 'sun'") as caught:
+        make("lstm").fit(pd.DataFrame(X, columns=["wind", "sun"]), y)
+    assert caught.value.where["column"] == "sun"
+
+
+class Sums(ForecastNetwork):
+    """A recurrent network by hand: its state is the sum of what it has read."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(sizes.past))
+
+    def forward(self, window):
+        return (window.past[:, -1] @ self.weight)[:, None, None, None]  # (B, H, D, P)
+
+    def encode(self, window):
+        past = window.past if window.observed is None else window.past * window.observed  # (B, T, F)
+        output = past.cumsum(dim=1)  # (B, T, F)
+        return Encoding(output, output[:, -1][None], (output[:, 0][None], output[:, 1, :1][None]))
+
+
+def test_the_states_of_a_recurrent_network_come_as_arrays_in_the_order_of_rows(monkeypatch):
+    monkeypatch.setattr("timeseries.deeplearning.engine.FORECAST_BATCH", 7)
+    X, y = make_rows()
+    model = CustomModel(network=Sums, sequence_length=3, epochs=1).fit(X, y)
+    scaled = (X - X.mean(0)) / X.std(0)
+    before = np.concatenate([np.zeros((2, 2)), scaled])  # nothing before the first row
+    expected = np.stack([before[row : row + 3].cumsum(0) for row in range(80)])
+    found = model.encode(X)
+    np.testing.assert_allclose(found.output, expected, atol=1e-5)
+    np.testing.assert_allclose(found.hidden, expected[None, :, -1], atol=1e-5)
+    np.testing.assert_allclose(found.cell[0], expected[None, :, 0], atol=1e-5)
+    np.testing.assert_allclose(found.cell[1], expected[None, :, 1, :1], atol=1e-5)
+    of_sequences = model.encode(X.reshape(16, 5, 2))
+    np.testing.assert_allclose(of_sequences.output, expected[4::5], atol=1e-5)
+    np.testing.assert_allclose(model.encode(list(X.reshape(16, 5, 2))).hidden, of_sequences.hidden)
+
+
+def test_a_network_without_states_says_so():
+    X, y = make_rows()
+    with pytest.raises(UnsupportedError, match="has no states to return"):
+        make("nlinear", epochs=1).fit(X, y).encode(X)
+
+
 def test_column_names_are_remembered():
     X, y = make_rows()
     model = make("nlinear", epochs=1).fit(pd.DataFrame(X, columns=["wind", "sun"]), y)
@@ -214,6 +307,57 @@ def test_evaluation_names_a_bad_truth():
         model.evaluate(X, np.where(np.arange(80) == 3, np.nan, y))
 
 
+def test_all_problems_of_a_configuration_are_one_message(monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    model = LSTMModel(
+        hidden_size=-1,
+        dropout=1.5,
+        num_layers="2",
+        optimizer="adm",
+        device="cuda",
+        sequence_length=200,
+        input_size=5,
+        output_size=3,
+    )
+    with pytest.raises(SettingError) as caught:
+        model.fit(*make_rows(), validation_split=2, verbose="yes")
+    for part in (
+        "hidden_size must be between 1 and",
+        "dropout must be between 0 and 0.99, got 1.5",
+        "num_layers must be a whole number, got '2'",
+        "Unknown optimizer 'adm'. Did you mean 'adam'?",
+        "device='cuda' is not available here. Available: cpu",
+        "sequence_length=200 is longer than the data: X has 80 samples",
+        "set sequence_length=80 at most",
+        "input_size=5, but the data has 2",
+        "output_size=3, but the data has 1",
+        "validation_split must be at least 0 and below 1, got 2",
+        "verbose must be True or False, got 'yes'",
+    ):
+        assert part in str(caught.value)
+
+
+def test_an_unknown_key_is_told_with_the_other_problems_at_once():
+    with pytest.raises(SettingError) as caught:
+        LSTMModel({"hiden_size": 8, "dropout": 1.5, "batch_first": False}, learning_rte=1)
+    for part in (
+        "'hiden_size'. Did you mean 'hidden_size'?",
+        "'learning_rte'. Did you mean 'learning_rate'?",
+    ):
+        assert f"Unknown LSTMModel setting {part}" in str(caught.value)
+    assert "Besides, " in str(caught.value)
+    assert "batch_first must be True" in str(caught.value)
+    assert "dropout must be between" in str(caught.value)
+    LSTMModel(dropout=1.5)  # alone it waits for fit: that is scikit-learn's rule
+
+
+def test_as_many_rows_as_a_window_are_enough_and_one_less_is_not():
+    X, y = make_rows(rows=9)
+    make("nlinear", sequence_length=9, epochs=1).fit(X, y)
+    with pytest.raises(SettingError, match=r"sequence_length=10 is longer than the data: X has 9 samples"):
+        make("nlinear", sequence_length=10, epochs=1).fit(X, y)
+
+
 def test_sizes_that_contradict_the_data_are_refused():
     with pytest.raises(SettingError, match="input_size=5, but the data has 2"):
         make("lstm", input_size=5).fit(*make_rows())
@@ -241,6 +385,18 @@ def test_a_device_that_is_not_there_is_named(monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     with pytest.raises(SettingError, match="device='cuda' is not available here"):
         make("lstm", device="cuda").fit(*make_rows())
+
+
+def test_the_device_is_chosen_where_it_is_left_open(monkeypatch, tmp_path):
+    X, y = make_rows()
+    model = make("lstm", epochs=1, device="auto").fit(X, y)
+    assert clone(model).device == "auto"
+    assert next(model.network_.parameters()).device.type in ("cpu", "cuda", "mps")
+    model.save(tmp_path / "m")
+    np.testing.assert_allclose(LSTMModel.load(tmp_path / "m").predict(X), model.predict(X), rtol=1e-4)
+    monkeypatch.setattr("timeseries.deeplearning.models.base.choose_device", lambda *parts: "cpu")
+    expected = make("lstm", epochs=1).fit(X, y).predict(X)
+    np.testing.assert_array_equal(make("lstm", epochs=1, device="auto").fit(X, y).predict(X), expected)
 
 
 def test_a_refused_file_leaves_the_model_as_it_was(tmp_path):

@@ -7,17 +7,23 @@ import pytest
 import torch
 
 from timeseries.deeplearning.layers import instance_norm
-from timeseries.deeplearning.layers.attention import causal_mask
+from timeseries.deeplearning.layers.attention import attention_mask
 from timeseries.deeplearning.layers.heads import HeadShape
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
 from timeseries.deeplearning.networks.attention_lstm import AttentionLSTMNetwork
+from timeseries.deeplearning.networks.cnn import CNNNetwork
 from timeseries.deeplearning.networks.dlinear import DLinearNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
+from timeseries.deeplearning.networks.mlp import MLPNetwork
 from timeseries.deeplearning.networks.nlinear import NLinearNetwork
+from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
+from timeseries.deeplearning.networks.reformer import ReformerNetwork
+from timeseries.deeplearning.networks.tcn import TCNNetwork
 from timeseries.deeplearning.networks.transformer import TransformerNetwork
+from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import UnsupportedError
 
@@ -45,8 +51,37 @@ def attentive(**settings):
     return lambda sizes: AttentionLSTMNetwork(sizes, **({"hidden_sizes": (8, 8), "dropout": 0.2} | settings))
 
 
-def transformer(sizes):
-    return TransformerNetwork(sizes, d_model=8, nhead=2, num_layers=2, dropout=0.1)
+def transformer(**settings):
+    settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dropout": 0.1} | settings
+    return lambda sizes: TransformerNetwork(sizes, **settings)
+
+
+def transformer_xl(sizes):
+    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    return TransformerXLNetwork(sizes, segment_length=5, memory_length=4, **layers)
+
+
+def reformer(sizes):
+    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    return ReformerNetwork(sizes, chunk_length=3, num_hashes=2, **layers)
+
+
+def patchtst(sizes):
+    encoder = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+    return PatchTSTNetwork(sizes, patch_length=5, stride=3, **encoder)
+
+
+def mlp(sizes):
+    return MLPNetwork(sizes, hidden_sizes=(16, 8), dropout=0.1)
+
+
+def cnn(**settings):
+    settings = {"channels": (8, 6), "kernel_size": 3, "pool_size": 4, "dropout": 0.1} | settings
+    return lambda sizes: CNNNetwork(sizes, **settings)
+
+
+def tcn(sizes):
+    return TCNNetwork(sizes, channels=(8, 8, 6), kernel_size=2, dropout=0.1)
 
 
 def dlinear(sizes):
@@ -85,7 +120,15 @@ NETWORKS = {
     "attention, dot": attentive(attention="dot"),
     "attention, general, from both ends": attentive(attention="general", bidirectional=True),
     "attention over patches": attentive(patch_length=5),
-    "transformer": transformer,
+    "cnn": cnn(),
+    "cnn, batch norm, even kernel": cnn(kernel_size=4, pool_size=5, normalization="batch"),
+    "tcn": tcn,
+    "transformer": transformer(),
+    "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
+    "transformer xl": transformer_xl,
+    "reformer": reformer,
+    "patchtst": patchtst,
+    "mlp": mlp,
     "nlinear": NLinearNetwork,
     "dlinear": dlinear,
     "lstm, instance norm": normalized(lstm),
@@ -94,7 +137,7 @@ NETWORKS = {
     "gru, last value": around_last(recurrent("gru")),
     "lstm over patches, last value": around_last(recurrent("lstm", patch_length=4)),
     "gru, instance norm, last value, linear skip": normalized(around_last(skipped(recurrent("gru")))),
-    "transformer, instance norm": normalized(transformer),
+    "transformer, instance norm": normalized(transformer()),
 }
 STREAMING = [
     "lstm",
@@ -123,6 +166,7 @@ EVERY_POSITION = [
     "gru over uneven patches",
     "gru, last value",
     "lstm over patches, last value",
+    "tcn",
 ]
 CASES = [
     pytest.param(build, sizes, id=f"{name} | {data}")
@@ -321,7 +365,7 @@ def test_a_network_that_cannot_stream_refuses_by_name(name):
 
 def test_attention_sees_no_later_step_and_no_masked_one():
     present = torch.tensor([[False, True, True, False]])
-    allowed = ~causal_mask(4, present, 1, torch.device("cpu"))[0]
+    allowed = ~attention_mask(4, present, 1, torch.device("cpu"), causal=True)[0]
     assert allowed.int().tolist() == [[1, 0, 0, 0], [0, 1, 0, 0], [0, 1, 1, 0], [0, 1, 1, 1]]
 
 

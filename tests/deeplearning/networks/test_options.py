@@ -93,10 +93,10 @@ def test_settings_that_make_no_sense_are_named(settings, message):
 def test_an_option_that_needs_the_past_of_the_target_is_refused_on_rows_without_it(option):
     X = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(SettingError, match=f"{option}=True works on the past of the targets"):
-        LSTMModel(epochs=1, **{option: True}).fit(X, X[:, 0])
+        LSTMModel(epochs=1, **{option: True}).fit(X, X[:, 0] ** 2)
 
 
 def test_every_position_is_refused_on_rows():
     X = np.random.default_rng(0).normal(size=(40, 2))
     with pytest.raises(SettingError, match="every_position=False"):
-        LSTMModel(epochs=1, every_position=True).fit(X, X[:, 0])
+        LSTMModel(epochs=1, every_position=True).fit(X, X[:, 0] ** 2)

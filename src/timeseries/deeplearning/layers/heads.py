@@ -96,6 +96,15 @@ def forecast_head(width: int, sizes: Sizes, shape: HeadShape = BARE) -> DirectHe
     return CovariateHead(width, sizes) if sizes.future else DirectHead(width, sizes)
 
 
+def head_at_positions(head: nn.Module, summaries: Tensor, window: Window) -> Tensor:
+    """Map summaries (B, T', W) of several positions of a window to forecasts (B, T', H, D, P)."""
+    static = window.static  # (B, S)
+    if static is not None:
+        static = static.repeat_interleave(summaries.shape[1], dim=0)  # (B*T', S)
+    forecasts: Tensor = head(summaries.flatten(0, 1), window._replace(static=static))  # (B*T', H, D, P)
+    return forecasts.reshape(*summaries.shape[:2], *forecasts.shape[1:])  # (B, T', H, D, P)
+
+
 def with_static(summary: Tensor, window: Window) -> Tensor:
     """Append the static features to the summary."""
     return summary if window.static is None else torch.cat([summary, window.static], dim=-1)  # (B, W+S)

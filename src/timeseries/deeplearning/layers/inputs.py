@@ -41,9 +41,21 @@ def carried_forward(window: Window) -> Tensor:
     past, observed = window.past, window.observed  # (B, T, F)
     if observed is None:
         return past
-    steps = torch.arange(past.shape[1], device=past.device)[None, :, None]  # (1, T, 1)
-    last = torch.where(observed, steps, -1).cummax(dim=1).values  # (B, T, F)
-    return past.masked_fill(~observed, 0.0).gather(1, last.clamp(min=0))  # (B, T, F)
+    return held(past, observed)  # (B, T, F)
+
+
+def held(values: Tensor, seen: Tensor) -> Tensor:
+    """Return values (B, T, F), with the last seen one (B, T, F) in place of those that are not, else 0."""
+    steps = torch.arange(values.shape[1], device=values.device)[None, :, None]  # (1, T, 1)
+    last = torch.where(seen, steps, -1).cummax(dim=1).values  # (B, T, F)
+    return values.masked_fill(~seen, 0.0).gather(1, last.clamp(min=0))  # (B, T, F)
+
+
+def of_length(x: Tensor, present: Tensor | None, length: int) -> Tensor:
+    """Return the newest ``length`` steps of x (B, T, W), zeros for those that are absent or before it."""
+    if present is not None:
+        x = x.masked_fill(~present.unsqueeze(-1), 0.0)  # (B, T, W)
+    return nn.functional.pad(x, (0, 0, length - x.shape[1], 0))  # (B, length, W); fewer than none are cut
 
 
 def without_missing(window: Window) -> Tensor:

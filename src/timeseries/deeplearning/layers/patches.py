@@ -38,3 +38,14 @@ def patch_ends(x: Tensor, length: int) -> Tensor:
     """Keep the last step of every patch: (B, T, ...) -> (B, ceil(T/L), ...)."""
     ends = torch.arange(x.shape[1] - 1, -1, -length, device=x.device).flip(0)  # (T/L,)
     return x.index_select(1, ends)
+
+
+def patch_count(steps: int, length: int, stride: int) -> int:
+    """Return how many patches, ``stride`` apart, it takes to hold all steps; the oldest may be filled up.
+
+    Examples
+    --------
+    >>> patch_count(96, length=16, stride=8), patch_count(97, length=16, stride=8)
+    (11, 12)
+    """
+    return 1 + -(-max(0, steps - length) // stride)

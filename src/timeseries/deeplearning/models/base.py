@@ -1,35 +1,56 @@
 """What all array estimators share: rows in, rows out, the scikit-learn way."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import asdict
 from os import PathLike
 from typing import Any, ClassVar, Self
 
 import numpy as np
 import numpy.typing as npt
-from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_consistent_length, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
+from timeseries import metrics
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import (
     CheckpointFile,
     Checkpoints,
-    fingerprint,
     sole_writer,
     wanted_checkpoints,
 )
-from timeseries.deeplearning.engine import Floats, fit_network, fit_scaling, forecast, sizes_for
+from timeseries.deeplearning.engine import Encoded, Floats, encode, fit_network, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
-from timeseries.deeplearning.history import EpochRecord
+from timeseries.deeplearning.history import Callback, EpochRecord
 from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.losses import loss_name, loss_named
+from timeseries.deeplearning.models.misfits import misfits, warn_of_data
+from timeseries.deeplearning.models.rows import (
+    Prepared,
+    Rows,
+    read_rows,
+    read_targets,
+    read_weights,
+    repeated,
+    series_table,
+    shared_scaling,
+    split,
+)
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.packing import pack_network, unpack_network
-from timeseries.deeplearning.progress import progress_line
+from timeseries.deeplearning.progress import listeners
+from timeseries.deeplearning.rehearsal import (
+    BatchSizeCurve,
+    LearningRateCurve,
+    Rehearsal,
+    choose_device,
+    find_batch_size,
+    find_learning_rate,
+)
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import (
@@ -37,13 +58,10 @@ from timeseries.errors import (
     DataError,
     SettingError,
     require_path,
-    require_switch,
     require_whole,
-    shown,
 )
-from timeseries.normalization import as_data_error
-from timeseries.settings import settings_class
-from timeseries.windows import Ints, index_windows
+from timeseries.settings import constant, settings_class
+from timeseries.windows import Ints
 
 
 @settings_class
@@ -53,6 +71,14 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     Rows are in the order of time; X[i] holds what is known at i. The first windows are short: they are
     padded on the left and masked. Inputs and targets are scaled inside, on the training rows.
     Losses in ``train_history`` are in scaled units, all scores in the user's.
+
+    X may also be many sequences, an array of shape (S, T, F) or a list of arrays (T_i, F). No window reaches
+    from one into another, and all share one scaling: they are samples of one process. Their y holds
+
+    - one target per step, (S, T), (S, T, D) or a list of (T_i,) or (T_i, D): each sequence is then as if it
+      were alone, its step t predicted from the steps that end at t;
+    - or one target per sequence, (S,) or (S, D): predicted from its last ``sequence_length`` steps.
+      A y of shape (S, T) is read as one target per step, unless ``output_size=T`` says otherwise.
     """
 
     name: ClassVar[str]
@@ -60,6 +86,10 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
 
     load = LoadEitherWay()
     """``LSTMModel.load(path)`` makes a model from a file; ``model.load(path)`` turns ``model`` into it."""
+
+    batch_first: bool = constant(
+        True, "arrays hold the sequence first, then the step: (S, T, F). Give X.swapaxes(0, 1) instead"
+    )
 
     @abstractmethod
     def build_network(self, sizes: Sizes) -> ForecastNetwork:
@@ -87,25 +117,35 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         y: npt.ArrayLike,
         *,
         validation_split: float = 0.0,
+        window_weight: npt.ArrayLike | None = None,
         checkpoint: Checkpoints | str | PathLike[str] | None = None,
         resume: str | PathLike[str] | None = None,
+        callbacks: Iterable[Callback] = (),
         verbose: bool = False,
     ) -> Self:
         """Fit the network to every window of X.
 
         Parameters
         ----------
-        X : array of shape (n, F)
-            Rows in the order of time.
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
+            Rows in the order of time, of one sequence or of many.
         y : array of shape (n,) or (n, D)
-            The targets of these rows.
+            The targets of these rows. For many sequences (S,) or (S, D), one target each, or the shape of X
+            without F or with D in its place, one target per step.
         validation_split : float
-            The share of the last rows that only watch: the weights of the epoch that does best on them stay.
+            The share that only watches: the weights of the epoch that does best on it stay. It is taken from
+            the end: of the rows; of the steps of each sequence; of the sequences, where each has one target.
+        window_weight : array of shape (n,), or of the shape of a y of one target, optional
+            How much the window counts that ends at each row, or at the end of each sequence; the training and
+            the validation loss are weighted means. (It is not scikit-learn's sample_weight: a row of weight 0
+            still stands in the windows of the rows after it.)
         checkpoint : path or Checkpoints, optional
             A file that keeps the training while it lasts, every minute or as often as Checkpoints says.
         resume : path, optional
             The checkpoint to go on from: the weights become those of an uninterrupted fit, bit for bit (on
             the CPU, with the same versions and number of threads).
+        callbacks : iterable of Callback
+            Told of every step and every epoch; training ends when one of them wants it.
         verbose : bool
             Show on one line how far training is, if the standard error stream is a terminal.
 
@@ -116,103 +156,151 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         Raises
         ------
         SettingError
-            When settings make no sense; all problems at once.
+            When settings make no sense, alone or for this data; all problems at once.
         DataError
             When X or y holds something a network cannot be trained on.
         ArtifactError
             When the checkpoint to go on from is damaged or of another fit; it names the differences.
         BusyError
             When another fit keeps its training in the same file.
+
+        Warns
+        -----
+        LeakageWarning
+            When a column of X is y, of the same row or of one that comes after it within reach of a window.
+        UnusedStepsWarning
+            When sequences with one target each are longer than a window.
         """
-        self.check_settings()
-        require_switch(verbose=verbose)
-        number_check = {"dtype": np.float64, "ensure_all_finite": False}
-        with as_data_error():
-            _refuse_no_numbers("X", X)
-            _refuse_no_numbers("y", y)
-            rows, y = validate_data(
-                self, X, y, validate_separately=(number_check, number_check | {"ensure_2d": False})
-            )
-            check_consistent_length(rows, y)
-        targets = np.asarray(y, dtype=np.float64).reshape(len(rows), -1)  # (n, D)
-        _check_finite("X", rows)
-        _check_finite("y", targets)
-        self._check_sizes(rows.shape[1], targets.shape[1])
-        train_rows = _train_rows(len(rows), validation_split, self.horizon)
-        table = _table(rows, targets)
-        scaling = fit_scaling(table, np.array([train_rows]))
-        gather = self._gather(table, scaling)
+        callback = listeners(callbacks, verbose=verbose is True)
+        data = self._prepare(X, y, validation_split, window_weight, verbose=verbose)
         wanted = wanted_checkpoints(checkpoint, resume)
         keeper = None
         if wanted is not None:
-            data = fingerprint(X=rows, y=targets)
-            how = {"fit": {"validation_split": validation_split}, "data": data}
+            how = {"fit": {"validation_split": validation_split}, "data": data.fingerprint()}
             settings = self.stored_settings()
             keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
+        placed, gather = self._placed(data)
         with sole_writer(wanted):
             self.network_, self.history_, interrupted = fit_network(
-                self,
+                placed,
                 gather,
-                train=_windows(0, train_rows, self.horizon),
-                validation=_windows(train_rows, len(rows), self.horizon) if train_rows < len(rows) else None,
-                callback=progress_line() if verbose else None,
+                train=data.train,
+                validation=data.validation if len(data.validation) else None,
+                callback=callback,
                 keeper=keeper,
             )
-        self.sizes_ = sizes_for(self, table)
-        self.center_, self.scale_ = scaling.values.center, scaling.values.scale  # (1, F+D) each
-        self.one_target_ = np.ndim(y) == 1
+        self.sizes_ = sizes_for(self, data.table)
+        self.center_, self.scale_ = data.scaling.center, data.scaling.scale  # (1, F+D) each
+        self.one_target_, self.one_per_sequence_ = data.targets.one_target, data.targets.one_per_sequence
         if interrupted:
             raise KeyboardInterrupt
         return self
 
-    def predict(self, X: npt.ArrayLike, *, steps: int | None = None) -> Floats:
-        """Predict the target of every row of X, or of it and the rows that follow.
+    def find_learning_rate(
+        self, X: npt.ArrayLike, y: npt.ArrayLike, *, steps: int = 100
+    ) -> LearningRateCurve:
+        """Try growing learning rates on a copy, and show how the loss answers.
 
         Parameters
         ----------
-        X : array of shape (n, F)
-            Rows in the order of time; each sees only itself and the rows before it.
+        X, y
+            As for ``fit``.
+        steps : int
+            Optimiser steps.
+
+        Returns
+        -------
+        LearningRateCurve
+            With its ``suggestion``; nothing is fitted or changed.
+        """
+        return find_learning_rate(self._rehearsal(X, y), steps)
+
+    def find_batch_size(self, X: npt.ArrayLike, y: npt.ArrayLike) -> BatchSizeCurve:
+        """Time a few steps on batches of every size, on a copy.
+
+        Returns
+        -------
+        BatchSizeCurve
+            With its ``suggestion``: the smallest batch that learns from nearly as many windows in a second as
+            the fastest.
+        """
+        return find_batch_size(self._rehearsal(X, y))
+
+    def predict(self, X: npt.ArrayLike, *, steps: int | None = None) -> Any:
+        """Predict the targets that belong to X, or these and the ones that follow.
+
+        Parameters
+        ----------
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
+            Rows in the order of time; each sees only itself and the rows before it in its sequence.
         steps : int, optional
             How many values from each row on, at most ``horizon``. 1 is the same as none.
 
         Returns
         -------
-        array of shape (n,) or (n, D); with ``steps`` above 1 (n, steps) or (n, steps, D)
-            The median of a quantile model, else the mean.
+        array or list of arrays
+            In the shape of the y that belongs to X: (n,) or (n, D) for rows; for sequences (S,) or (S, D), or
+            with a target per step (S, T), (S, T, D) or a list of (T_i,) or (T_i, D). With ``steps`` above 1
+            there is an axis of that length before D. It is the median of a quantile model, else the mean.
         """
         if steps is not None:
             require_whole(steps=(steps, 1))
-        quantiles = self._quantiles(X)  # (n, H, D, P)
-        if steps is not None and not 1 <= steps <= self.sizes_.horizon:
+        rows, quantiles = self._quantiles(X)  # (M, H, D, P)
+        if steps is not None and steps > self.sizes_.horizon:
             raise SettingError(
                 f"predict(steps={steps}) needs a model trained for that many steps: this one has "
                 f"horizon={self.sizes_.horizon}. Fit {type(self).__name__}(horizon={steps}) instead."
             )
-        middle = 0 if self.quantiles is None else list(self.quantiles).index(0.5)
-        point = quantiles[:, : steps or 1, :, middle]  # (n, k, D)
+        point = self._points(quantiles)[:, : steps or 1]  # (M, k, D)
         point = point[..., 0] if self.one_target_ else point
-        return point[:, 0] if steps in (None, 1) else point
+        return self._shaped(rows, point[:, 0] if steps in (None, 1) else point)
 
-    def predict_quantiles(self, X: npt.ArrayLike) -> Floats:
-        """Predict every quantile of the target of every row.
+    def predict_quantiles(self, X: npt.ArrayLike) -> Any:
+        """Predict every quantile of the targets that belong to X.
 
         Parameters
         ----------
-        X : array of shape (n, F)
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
             Rows in the order of time.
 
         Returns
         -------
-        array of shape (n, P) or (n, D, P)
-            In the order of ``quantiles``; they never cross.
+        array or list of arrays
+            As ``predict`` gives it, with a last axis of length P: (n, P) or (n, D, P) for rows. Quantiles are
+            in the order of ``quantiles`` and never cross.
         """
         if self.quantiles is None:
             raise SettingError(
                 f"{type(self).__name__} forecasts a point. Fit it with loss='pinball' and, for example, "
                 "quantiles=(0.1, 0.5, 0.9)."
             )
-        quantiles = self._quantiles(X)[:, 0]  # (n, D, P)
-        return quantiles[:, 0] if self.one_target_ else quantiles
+        rows, quantiles = self._quantiles(X)  # (M, H, D, P)
+        first = quantiles[:, 0]  # (M, D, P)
+        return self._shaped(rows, first[:, 0] if self.one_target_ else first)
+
+    def encode(self, X: npt.ArrayLike) -> Encoded:
+        """Return the states of a recurrent network after it has read X.
+
+        Parameters
+        ----------
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
+            Rows in the order of time.
+
+        Returns
+        -------
+        Encoded
+            ``output``, ``hidden`` and ``cell`` for the windows of all n rows, or for the last window of each
+            of S sequences. Where a window begins before its sequence does, its first states are 0.
+
+        Raises
+        ------
+        UnsupportedError
+            When the network is not recurrent.
+        """
+        rows, gather, series, origins = self._windows_of(X)
+        if rows.form != "rows":
+            series, origins = np.arange(len(rows.lengths)), rows.offsets[1:] - 1  # (S,) each
+        return encode(self.network_, gather, series, origins)
 
     def evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
         """Score the predictions for X against y, in the units of y.
@@ -220,23 +308,34 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         Returns
         -------
         dict
-            ``mse``, ``rmse``, ``mae`` and ``r2`` over all rows and targets.
+            ``mse``, ``rmse``, ``mae``, ``r2``, and in percent ``mape`` and ``smape``, over all rows and
+            targets. ``mape`` is NaN where y holds a 0, which no error is a share of.
         """
-        predicted = self.predict(X)
-        with as_data_error():
-            _refuse_no_numbers("y", y)
-            truth = np.asarray(y, dtype=np.float64)
-        if truth.shape != predicted.shape:
-            raise DataError(f"evaluate: y has shape {truth.shape}, but X gives {predicted.shape}.")
-        _check_finite("y", truth.reshape(len(truth), -1))
-        error = truth - predicted
+        truth, predicted = self._truth_and_prediction(X, y)  # (M, D) each
+        error = truth - predicted  # (M, D)
         mse = float(np.mean(error**2))
+        shares = {
+            name: metrics.score(name, truth[:, None], predicted[:, None]).value for name in ("mape", "smape")
+        }
         return {
             "mse": mse,
             "rmse": float(np.sqrt(mse)),
             "mae": float(np.mean(np.abs(error))),
             "r2": float(r2_score(truth, predicted)),
+            **{name: np.nan if value is None else value for name, value in shares.items()},
         }
+
+    def score(self, X: npt.ArrayLike, y: npt.ArrayLike, sample_weight: npt.ArrayLike | None = None) -> float:
+        """Return the share of the variance of y that the predictions for X explain (R2).
+
+        Parameters
+        ----------
+        X, y
+            As for ``fit``.
+        sample_weight : array of shape (M,), optional
+            How much each row counts, or each sequence that has one target.
+        """
+        return float(r2_score(*self._truth_and_prediction(X, y), sample_weight=sample_weight))
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model to one file, in our safe format whatever the suffix."""
@@ -245,12 +344,13 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         manifest: dict[str, Any] = {
             "kind": "estimator",
             "model": self.name,
-            "settings": self.stored_settings(),
+            "settings": self.stored_settings() | {"device": next(self.network_.parameters()).device.type},
             "sizes": asdict(self.sizes_),
             "history": self.history_,
             "one_target": self.one_target_,
             "feature_names": list(getattr(self, "feature_names_in_", [])),
         }
+        manifest |= {"one_per_sequence": True} if self.one_per_sequence_ else {}
         arrays = pack_network(self.network_, self.sizes_)
         arrays |= {"scaling.center": self.center_, "scaling.scale": self.scale_}
         artifact.write(path, artifact.Artifact(manifest, arrays))
@@ -289,6 +389,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             self.network_ = unpack_network(self, self.sizes_, arrays)
             self.center_, self.scale_ = arrays["scaling.center"], arrays["scaling.scale"]
             self.history_, self.one_target_ = manifest["history"], bool(manifest["one_target"])
+            self.one_per_sequence_ = "one_per_sequence" in manifest
             self.n_features_in_ = self.sizes_.past
             if manifest["feature_names"]:
                 self.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
@@ -297,93 +398,89 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
                 f"{path} lacks a part of a {self.name} model or holds a wrong one: {error}."
             ) from error
 
-    def _check_sizes(self, features: int, targets: int) -> None:
-        for name, found in (("input_size", features), ("output_size", targets)):
-            declared = getattr(self, name)
-            if declared is not None and declared != found:
-                raise SettingError(
-                    f"{name}={declared}, but the data has {found}. "
-                    f"Leave {name} out: it is taken from the data."
-                )
+    def _rehearsal(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Rehearsal:
+        tried = clone(self)
+        data = tried._prepare(X, y)
+        placed, gather = tried._placed(data)
+        return Rehearsal(placed, gather, data.train)
 
-    def _gather(self, table: SeriesTable, scaling: Scaling) -> ResidentGather:
-        buffers = Buffers(table, context=self.sequence_length, device=self.device)
+    def _prepare(
+        self,
+        X: npt.ArrayLike,
+        y: npt.ArrayLike,
+        validation_split: float = 0.0,
+        window_weight: npt.ArrayLike | None = None,
+        *,
+        verbose: bool = False,
+    ) -> Prepared:
+        """Check X, y and all settings, and find windows and scaling."""
+        rows = read_rows(self, X, reset=True)
+        targets = read_targets(y, rows, self.output_size)
+        weights = None if window_weight is None else read_weights(window_weight, rows, targets)
+        against = misfits(self, rows, targets, validation_split=validation_split, verbose=verbose)
+        self.check_settings(*against)
+        warn_of_data(self, rows, targets)
+        kind = {"one_per_sequence": targets.one_per_sequence}
+        train, validation = split(rows, share=validation_split, horizon=self.horizon, **kind)
+        table = series_table(rows, targets.values, weights)
+        return Prepared(
+            targets,
+            table,
+            shared_scaling(table, train, **kind),
+            train.windows(rows, self.horizon, self.window_step),
+            validation.windows(rows, self.horizon),
+        )
+
+    def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
+        """Return a copy with the device that it is to train on, and the door to the windows there."""
+        scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
+        placed.device = choose_device(self, data.table, scaling, data.train)
+        return placed, self._gather(data.table, scaling, placed.device)
+
+    def _gather(self, table: SeriesTable, scaling: Scaling, device: str) -> ResidentGather:
+        buffers = Buffers(table, context=self.sequence_length, device=device)
         return ResidentGather(buffers, scaling, horizon=self.horizon)
 
-    def _windows_of(self, X: npt.ArrayLike) -> tuple[ResidentGather, Ints, Ints]:
-        """Read X; return the door to its windows, and the series and last row of every one, (n,) each."""
+    def _windows_of(self, X: npt.ArrayLike) -> tuple[Rows, ResidentGather, Ints, Ints]:
+        """Read X; return its rows, the door to its windows, and series and last row of those asked for."""
         check_is_fitted(self)
-        with as_data_error():
-            _refuse_no_numbers("X", X)
-            rows = validate_data(self, X, reset=False, dtype=np.float64, ensure_all_finite=False)
-        _check_finite("X", rows)
-        table = _table(rows, np.zeros((len(rows), self.sizes_.targets)))  # no target ever reaches a window
-        gather = self._gather(table, Scaling(Affine(self.center_, self.scale_)))
-        origins = np.arange(len(rows))
-        return gather, np.zeros_like(origins), origins
-
-    def _quantiles(self, X: npt.ArrayLike) -> Floats:
-        """Forecast from every row of X: (n, H, D, P)."""
-        gather, series, origins = self._windows_of(X)
-        targets = gather.table.targets
-        scale = Affine(self.center_[:, targets], self.scale_[:, targets])
-        return forecast(self.network_, gather, scale, series, origins)
-
-
-def _refuse_no_numbers(what: str, values: Any) -> None:
-    """Refuse dates, durations and truth values, which numpy would turn into numbers without a word."""
-    kinds = {"M": "dates", "m": "durations", "b": "true and false"}
-    own: Any = values.dtypes if hasattr(values, "dtypes") else np.asarray(values).dtype
-    dtypes = np.ravel(own)  # one per column of a frame
-    for column, dtype in enumerate(dtypes):
-        if getattr(dtype, "kind", "") in kinds:
-            name = f"{what}, column {column}," if len(dtypes) > 1 else what
+        rows = read_rows(self, X, reset=False)
+        table = series_table(rows, np.zeros((len(rows.values), self.sizes_.targets)))  # none reaches a window
+        scaling = Scaling(repeated(Affine(self.center_, self.scale_), table))
+        gather = self._gather(table, scaling, next(self.network_.parameters()).device.type)
+        sequences = np.arange(len(rows.lengths))  # (S,)
+        if not self.one_per_sequence_:
+            return rows, gather, np.repeat(sequences, rows.lengths), np.arange(len(rows.values))  # (N,) each
+        if rows.form == "rows":
             raise DataError(
-                f"{name} holds {kinds[dtype.kind]} ({dtype}); expected numbers. Convert them: durations and "
-                "dates to the number of steps or to calendar features, true and false with .astype(float).",
-                column=column if len(dtypes) > 1 else None,
+                f"This {type(self).__name__} was fitted to sequences with one target each, but X holds rows, "
+                f"of shape {rows.values.shape}. Give sequences, (S, T, F): one alone is X[None]."
             )
+        return rows, gather, sequences, rows.offsets[1:] - 1  # (S,) each
 
+    def _quantiles(self, X: npt.ArrayLike) -> tuple[Rows, Floats]:
+        """Forecast from every row of X, or sequence that has one target: (M, H, D, P)."""
+        rows, gather, series, origins = self._windows_of(X)
+        targets = gather.table.targets
+        scale = repeated(Affine(self.center_[:, targets], self.scale_[:, targets]), gather.table)
+        return rows, forecast(self.network_, gather, scale, series, origins)
 
-def _table(rows: Floats, targets: Floats) -> SeriesTable:
-    features = rows.shape[1]
-    return SeriesTable(
-        names=("X",),
-        offsets=np.array([0, len(rows)]),
-        values=np.concatenate([rows, targets], axis=1),  # (n, F+D)
-        inputs=slice(0, features),
-        targets=slice(features, features + targets.shape[1]),
-        lead=0,  # the window's last row belongs to the first target
-    )
+    def _points(self, quantiles: Floats) -> Floats:
+        """Return the medians of (M, H, D, P), or what stands in their place: (M, H, D)."""
+        middle = 0 if self.quantiles is None else list(self.quantiles).index(0.5)
+        return quantiles[..., middle]
 
+    def _shaped(self, rows: Rows, answer: Floats) -> Any:
+        return answer if self.one_per_sequence_ else rows.shaped(answer)
 
-def _windows(start: int, stop: int, horizon: int) -> Any:
-    offsets: Ints = np.array([0, stop])
-    return index_windows(offsets, np.array([start]), np.array([stop]), horizon=horizon, lead=0)
-
-
-def _train_rows(rows: int, validation_split: Any, horizon: int) -> int:
-    """Return how many leading rows are trained on; refuse parts without a single window."""
-    if not (isinstance(validation_split, (int, float)) and 0 <= validation_split < 1):
-        raise SettingError(f"validation_split must be at least 0 and below 1, got {shown(validation_split)}.")
-    validation = round(rows * validation_split)
-    if rows - validation < horizon or 0 < validation < horizon:
-        raise DataError(
-            f"{rows} rows leave {rows - validation} for training and {validation} for validation, "
-            f"but each part needs at least horizon = {horizon} rows."
-        )
-    return rows - validation
-
-
-def _check_finite(what: str, values: Floats) -> None:
-    bad = np.argwhere(~np.isfinite(values))
-    if len(bad):
-        row, column = (int(i) for i in bad[0])
-        kind = "NaN" if np.isnan(values[row, column]) else "inf"
-        raise DataError(
-            f"{what} contains NaN or infinity: {len(bad)} values, the first is {kind} in row {row}, "
-            f"column {column}. Fill or drop these rows first.",
-            column=column,
-            row=row,
-            value=float(values[row, column]),
-        )
+    def _truth_and_prediction(self, X: npt.ArrayLike, y: npt.ArrayLike) -> tuple[Floats, Floats]:
+        """Return y and what is predicted for it, (M, D) each."""
+        rows, quantiles = self._quantiles(X)  # (M, H, D, P)
+        targets = read_targets(y, rows, self.sizes_.targets if self.one_per_sequence_ else None)
+        predicted = self._points(quantiles)[:, 0]  # (M, D)
+        if targets.values.shape != predicted.shape:
+            raise DataError(
+                f"y holds {targets.values.shape[0]} x {targets.values.shape[1]} targets, but X gives "
+                f"{predicted.shape[0]} x {predicted.shape[1]}: give a y that belongs to X, as in fit."
+            )
+        return targets.values, predicted

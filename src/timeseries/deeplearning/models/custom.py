@@ -33,7 +33,7 @@ class CustomModel(WindowRegressor):
     ...     def forward(self, window):
     ...         return self.map(window.past.flatten(1)).unflatten(1, self.shape)  # (B, H, D, P)
     >>> X = np.sin(np.arange(60.0))[:, None]
-    >>> CustomModel(network=Linear, sequence_length=8, epochs=3).fit(X, X[:, 0]).predict(X).shape
+    >>> CustomModel(network=Linear, sequence_length=8, epochs=3).fit(X, X[:, 0] ** 2).predict(X).shape
     (60,)
     """
 

@@ -1,0 +1,76 @@
+"""The Transformer with a memory as an estimator."""
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import ClassVar
+
+from timeseries.deeplearning.layers.activations import ACTIVATIONS
+from timeseries.deeplearning.models.base import WindowRegressor
+from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
+from timeseries.deeplearning.window import Sizes
+from timeseries.settings import setting, settings_class
+
+MOST_KEYS = 4096
+
+
+@settings_class
+class TransformerXLModel(HeadSettings, WindowRegressor):
+    """Predict with a Transformer that reads segments and remembers those before (Dai et al. 2019).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.sin(np.arange(60.0))[:, None]
+    >>> y = np.cos(np.arange(60.0))
+    >>> model = TransformerXLModel(sequence_length=8, segment_length=4, d_model=16, nhead=2, epochs=3)
+    >>> model.fit(X, y).predict(X).shape
+    (60,)
+    """
+
+    name: ClassVar[str] = "transformer_xl"
+
+    segment_length: int = setting(
+        16, "Steps that are read at once; the oldest segment of a window may be shorter.", Integral, low=1
+    )
+    memory_length: int = setting(
+        16, "Steps before a segment that every layer remembers; no gradient flows there.", Integral, low=0
+    )
+    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384)
+    nhead: int = setting(4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256)
+    num_layers: int = setting(2, "Layers, one on top of the other.", Integral, low=1, high=64)
+    dim_feedforward: int = setting(
+        256, "Width of the hidden layer that every step passes by itself.", Integral, low=1, high=65_536
+    )
+    activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
+    dropout: float = setting(0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99)
+
+    def problems(self) -> Iterator[str]:
+        """Yield one sentence per setting that makes no sense, alone or beside the others."""
+        found = list(super().problems())
+        yield from found
+        if found:
+            return
+        keys = min(self.segment_length + self.memory_length, self.sequence_length)
+        if keys > MOST_KEYS:
+            yield (
+                f"segment_length={self.segment_length} and memory_length={self.memory_length} let a step "
+                f"look at {keys:,} steps, which takes memory for each of them: at most {MOST_KEYS:,}"
+            )
+        if self.d_model % self.nhead:
+            yield f"d_model must be a multiple of nhead, got {self.d_model} and {self.nhead}"
+
+    def build_network(self, sizes: Sizes) -> TransformerXLNetwork:
+        """Return this model's network with fresh weights."""
+        return TransformerXLNetwork(
+            sizes,
+            segment_length=self.segment_length,
+            memory_length=self.memory_length,
+            d_model=self.d_model,
+            nhead=self.nhead,
+            num_layers=self.num_layers,
+            dim_feedforward=self.dim_feedforward,
+            activation=self.activation,
+            dropout=self.dropout,
+            head=self.head_shape(),
+        )
