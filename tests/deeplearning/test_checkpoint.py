@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from timeseries.deeplearning import artifact
-from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, wanted_checkpoints
+from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, fingerprint, wanted_checkpoints
 from timeseries.deeplearning.models import CustomModel, LSTMModel
 from timeseries.errors import ArtifactError, MissingArtifactError, SettingError
 from timeseries.forecaster import Forecaster
@@ -332,3 +332,18 @@ def test_a_diverged_run_is_not_kept(tmp_path):
         LSTMModel(**SMALL | {"learning_rate": 1e30, "optimizer": "sgd"}).fit(X, Y, checkpoint=good)
     if (tmp_path / "run").exists():
         assert all(np.isfinite(a).all() for a in artifact.read(tmp_path / "run").tensors.values())
+
+
+def test_the_same_bytes_of_another_type_or_shape_are_other_data():
+    numbers = np.zeros(4, dtype=np.int64)
+    marks = {
+        name: fingerprint(part=part)["part"]
+        for name, part in {
+            "int": numbers,
+            "float": numbers.view(np.float64),
+            "square": numbers.reshape(2, 2),
+            "copy": numbers.copy(),
+        }.items()
+    }
+    assert marks["int"] == marks["copy"]
+    assert len(set(marks.values())) == 3
