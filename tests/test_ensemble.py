@@ -122,7 +122,11 @@ def test_whole_numbers_are_rounded_once_and_bounds_hold():
     assert answer.to_numpy().min() >= -100
     assert answer.to_numpy().max() <= 100
     plain = make(lower=-100, upper=100).fit(frame)
-    np.testing.assert_array_equal(answer["north"], np.rint(plain.predict()["north"]))
+    unrounded = plain.predict().drop(columns="ds")
+    for name in answer:
+        level = float(name.partition("_q")[2] or 0.5)
+        rounded = np.rint if level == 0.5 else np.floor if level < 0.5 else np.ceil
+        np.testing.assert_array_equal(answer[name], rounded(unrounded[name]))
 
 
 def test_covariates_and_long_tables_go_through(tmp_path):
@@ -186,6 +190,26 @@ def test_nothing_after_the_origin_moves_a_forecast_by_one_bit(how):
     one, other = (ensemble.backtest(f, windows=2, step=4) for f in (frame, poisoned))
     first = one.cutoff == one.cutoff[0]
     np.testing.assert_array_equal(one.forecast[first], other.forecast[first])
+
+
+def test_nothing_after_the_origin_moves_a_forecast_of_transformed_members():
+    frame, poisoned = table(), table()
+    poisoned.loc[52:, ["north", "south"]] = 1e6
+    members = [forecaster(target_transform="seasonal_difference", season=6), forecaster(season=6)]
+    one, other = (
+        Ensemble(members, combine="weighted").backtest(f, windows=2, step=4) for f in (frame, poisoned)
+    )
+    first = one.cutoff == one.cutoff[0]
+    np.testing.assert_array_equal(one.forecast[first], other.forecast[first])
+
+
+def test_members_that_hold_out_different_rows_are_compared_on_those_that_all_hold_out():
+    frame = table(100)
+    members = [forecaster(coverage=(), patience=3), forecaster(coverage=(), seed=1)]  # 10 rows, and none
+    with pytest.raises(SettingError, match="no row is held out"):
+        Ensemble(members, combine="weighted").fit(frame)
+    ensemble = Ensemble(members, combine="weighted").fit(frame, val_size=8)
+    assert ensemble.weights_.sum() == pytest.approx(1)
 
 
 def test_a_backtest_forecasts_what_fit_and_predict_would_and_leaves_the_ensemble():
@@ -267,6 +291,13 @@ def test_a_snapshot_has_intervals_of_its_own():
         lambda: Ensemble(
             [Forecaster("nlinear", **SMALL), Forecaster("dlinear", **(SMALL | {"context_length": 16}))]
         ),
+        lambda: Ensemble(
+            [
+                Forecaster("nlinear", target_transform=["detrend", "difference"], **SMALL),
+                Forecaster("dlinear", **(SMALL | {"context_length": 9})),
+            ],
+            combine="weighted",
+        ),
         lambda: Ensemble(["dlinear"], loss="pinball", quantiles=(0.2, 0.5), coverage=(), **SMALL),
     ],
 )
@@ -283,6 +314,7 @@ def test_a_file_brings_back_every_answer_bit_by_bit(made, tmp_path):
     for one, other in zip(loaded.members_, ensemble.members_, strict=True):
         assert_same(one.predict(), other.predict())
         np.testing.assert_array_equal(one.fitted_.in_sample.mean, other.fitted_.in_sample.mean)
+        np.testing.assert_array_equal(one.fitted_.tail.values, other.fitted_.tail.values)
     loaded.save(tmp_path / "again")
     assert (tmp_path / "again").read_bytes() == (tmp_path / "m").read_bytes()
     assert_same(loaded.fit(table(70)).predict(), made().fit(table(70)).predict())
