@@ -20,6 +20,7 @@ import pandas as pd
 import sets
 from machine import describe
 from timeseries import Forecaster
+from timeseries.deeplearning.recipes import RECIPES
 
 METRIC = {"etth1": "mse", "pjm": "mae"}
 STEP = {"etth1": 24, "pjm": 24}  # rows between the origins that are scored
@@ -46,7 +47,7 @@ def ratio(model: str, name: str, settings: dict[str, Any], rows: int | None = No
         known, windows=protocol.windows("validation", STEP[name]), step=STEP[name]
     )
     errors = result.table()[METRIC[name]]
-    return errors[model] / errors["seasonal_naive"], time.perf_counter() - began
+    return errors[RECIPES[model].model] / errors["seasonal_naive"], time.perf_counter() - began
 
 
 def ladder(rungs: dict[str, dict[str, Any]]) -> None:
@@ -76,7 +77,7 @@ def trend() -> None:
     }.items():
         made = Forecaster(model.split(",")[0], horizon=24, context_length=96, coverage=(), **settings)
         errors = made.backtest(table, windows=8).table()["mae"]
-        print(f"| {model} | {errors[model.split(',')[0]]:.2f} | {errors['drift']:.2f} |", flush=True)
+        print(f"| {model} | {errors.iloc[0]:.2f} | {errors['drift']:.2f} |", flush=True)
 
 
 TABLES: dict[str, Callable[[], None]] = {

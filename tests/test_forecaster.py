@@ -648,3 +648,18 @@ def test_an_augmented_model_forecasts_the_same_from_its_file(tmp_path):
 def test_an_augmentation_that_makes_no_sense_is_refused(augmentation, message):
     with pytest.raises(SettingError, match=message):
         make(augmentation=augmentation).fit(long_frame())
+
+
+def quartic(forecast, target):
+    return (forecast - target) ** 4
+
+
+def test_a_model_with_a_loss_of_ones_own_forecasts_from_its_file_and_learns_when_it_is_given_again(tmp_path):
+    made = make(loss=quartic).fit(long_frame(60))
+    made.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(), made.predict())
+    later = long_frame(70).groupby("unique_id").tail(10)
+    with pytest.raises(SettingError, match="'quartic', which no file holds"):
+        loaded.update(later, fine_tune=2)
+    pd.testing.assert_frame_equal(loaded.update(later).predict(), made.update(later).predict())
