@@ -601,7 +601,7 @@ def test_ctrl_c_ends_a_verb_with_the_exit_code_of_shells(monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Forecaster, "load", interrupted)
+    monkeypatch.setattr("timeseries.ensemble.load_forecaster", interrupted)
     with pytest.raises(SystemExit) as caught:
         main(["forecast", "some.model"])
     assert caught.value.code == 130
