@@ -12,7 +12,6 @@ import pytest
 from timeseries import errors
 from timeseries.cli import main
 from timeseries.cli.endings import EXIT_CODES, end
-from timeseries.forecaster import Forecaster
 
 
 def test_the_exit_codes_are_these_for_ever(run):
