@@ -181,7 +181,7 @@ NETWORK = [  # of forecasters and estimators alike: what the network is built fr
     put("settings", "dropout", 2),
     put("settings", "quantiles", [0.1, 0.5]),
     put("settings", "quantiles", [0.1] * 20_000),
-    *[put("settings", "loss", value) for value in (7, ["mse"], {})],
+    *[put("settings", "loss", value) for value in ("os.system", 7, ["mse"], {})],
     put("settings", "device", "meta"),
     put("settings", "hidden_sise", 4),
     put("settings", "config", None),

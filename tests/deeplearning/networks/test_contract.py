@@ -393,9 +393,9 @@ def test_instance_norm_makes_a_network_follow_level_and_spread(name):
 def test_a_network_moves_to_another_device_with_all_it_computes_with(build, sizes):
     """The meta device computes shapes only, and refuses to mix with a tensor that stayed behind."""
     network, window = make(build, sizes).to("meta"), make_window(sizes, masked=False)
-    network.train()  # PyTorch's shortcut for evaluation knows no such device
     moved = Window(*(None if field is None else field.to("meta") for field in window))
-    forecast = network(moved)
+    with torch.enable_grad():  # PyTorch's shortcut without gradients knows no such device
+        forecast = network(moved)
     assert forecast.device.type == "meta"
     assert forecast.shape == (B, H, sizes.targets, sizes.outputs)
 
