@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format lock audit
+.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format docs lock audit
 
 demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
 	$(BIN)/python examples/airpassengers.py
@@ -40,6 +40,9 @@ bench: $(VENV)/installed  ## what the training loop costs over a hand-written on
 lock: $(VENV)/supply-chain  ## write requirements.lock anew; then put its comment back
 	$(VENV)/tools/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \
 		--no-emit-index-url --no-emit-find-links -c constraints.txt -o requirements.lock pyproject.toml
+
+docs: $(VENV)/installed  ## write the pages that are made from the code
+	$(BIN)/python docs/settings.py
 
 audit: $(VENV)/supply-chain  ## hold requirements.lock against known advisories; fails if one cannot be looked up
 	sed 's/+cpu//' requirements.lock > $(VENV)/audited.txt

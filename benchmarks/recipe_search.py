@@ -30,6 +30,21 @@ BOTH = {"linear_skip": True, "last_value_residual": True}
 LARGE = MAE | PATCHES | {"linear_skip": True, "hidden_size": 256, "max_steps": 2000}
 STACK = {"hidden_size": 64, "num_layers": 2, "dropout": 0.0}
 
+OTHERS: dict[str, dict[str, Any]] = {  # small networks, since the time of a fit counts too
+    "cnn": {"pool_size": 8},
+    "tcn": {"channels": 32, "num_layers": 6},
+    "transformer": {},
+    "patchtst": {"patch_length": 24, "d_model": 64, "nhead": 4, "dim_feedforward": 128},
+    "mlp": {},
+    "transformer_xl": {},
+    "reformer": {},
+}
+WAYS: dict[str, dict[str, Any]] = {
+    "skip, rate .001": {"linear_skip": True, "learning_rate": 1e-3},
+    "both, rate .001": BOTH | {"learning_rate": 1e-3},
+    "both, rate .003": BOTH,
+}
+
 CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     # First round: what a network is made of, one choice at a time.
     "1 nlinear": ("nlinear", HUBER | {"instance_norm": False}),
@@ -91,6 +106,17 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "5 gru, both, batch 128": ("gru", MAE | PATCHES | BOTH | {"batch_size": 128}),
     "5 rnn, both, batch 128": ("rnn", MAE | PATCHES | BOTH | {"batch_size": 128}),
+    # Sixth round: the other networks, each with the shared options in three ways.
+    **{
+        f"6 {network}, {way}": (network, MAE | OTHERS[network] | options)
+        for network in OTHERS
+        for way, options in WAYS.items()
+    },
+    # Two directions and attention, with the settings that won for the LSTM.
+    **{
+        f"7 {network}": (network, MAE | PATCHES | BOTH | {"batch_size": 128, "max_steps": 2000})
+        for network in ("bilstm", "bigru", "attention_lstm")
+    },
 }
 
 
@@ -99,15 +125,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("prefixes", nargs="*", default=[""])
     parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--sets", nargs="+", choices=list(METRIC), default=list(METRIC))
     options = parser.parse_args()
-    loaded = {name: sets.SETS[name]() for name in METRIC}
+    loaded = {name: sets.SETS[name]() for name in options.sets}
     print(describe(), end="\n\n")
-    print(f"{'':44}" + "".join(f"{name:>22}" for name in METRIC) + f"{'mean':>10}")
+    print(f"{'':44}" + "".join(f"{name:>22}" for name in loaded) + f"{'mean':>10}")
     for title, (model, settings) in CANDIDATES.items():
         if not title.startswith(tuple(options.prefixes)):
             continue
         for seed in range(options.seeds):
-            scores = [score(name, *loaded[name], model, settings | {"seed": seed}) for name in METRIC]
+            scores = [score(name, *loaded[name], model, settings | {"seed": seed}) for name in loaded]
             cells = "".join(f"{ratio:13.4f} ({seconds:4.0f} s)" for ratio, seconds in scores)
             mean = math.exp(sum(math.log(ratio) for ratio, _ in scores) / len(scores))
             print(f"{title + f', seed {seed}':44}{cells}{mean:10.4f}", flush=True)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from timeseries.deeplearning.models.transformer import TransformerModel
     from timeseries.deeplearning.models.transformer_xl import TransformerXLModel
     from timeseries.deeplearning.trainer import train_model
+    from timeseries.ensemble import Ensemble
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
@@ -55,6 +56,7 @@ __all__ = [
     "Checkpoints",
     "DLinearModel",
     "DataNormalizer",
+    "Ensemble",
     "Forecaster",
     "GRUModel",
     "LSTMModel",
@@ -94,6 +96,7 @@ _HOMES = {
     "Checkpoints": "deeplearning.checkpoint",
     "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
+    "Ensemble": "ensemble",
     "Forecaster": "forecaster",
     "GRUModel": "deeplearning.models.gru",
     "LSTMModel": "deeplearning.models.lstm",

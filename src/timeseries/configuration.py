@@ -18,7 +18,7 @@ from timeseries.settings import setting_names
 
 COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise
 WIDEST = 0.9999  # share that an interval can be asked to cover
-OWN_SETTINGS = ("horizon", "context_length", "coverage", "lower", "upper", "integer")
+OWN_SETTINGS = ("horizon", "context_length", "coverage", "lower", "upper", "integer", "target_transform")
 WINDOW_SETTINGS = ("sequence_length", "horizon", "input_size", "output_size")  # the forecaster sets these
 VERBS = ("fit", "backtest", "predict", "update", "evaluate", "save")
 

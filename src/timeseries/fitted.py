@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from timeseries.deeplearning.engine import ROUNDING, Floats, fit_scaling, forecast
+from timeseries.deeplearning.engine import ROUNDING, Floats, fit_scaling, forecast, refuse_not_finite
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import EpochRecord
 from timeseries.deeplearning.models import WindowRegressor
@@ -22,6 +22,13 @@ from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
 from timeseries.splits import Origins
 from timeseries.tables.layout import plain
+from timeseries.transformed import (
+    NO_TRANSFORMS,
+    FittedTransforms,
+    TransformedPanel,
+    fit_transforms,
+    rows_lost,
+)
 from timeseries.windows import Ints
 
 FAR = 20.0  # standard deviations from what was fitted, beyond which a value deserves a warning
@@ -67,6 +74,7 @@ class FittedForecaster:
     answers: Answers = Answers()
     calibration: Calibration | None = None
     in_sample: InSample | None = None  # None: the file that it was loaded from does not keep it
+    transforms: FittedTransforms = NO_TRANSFORMS  # of the targets, before they are scaled
 
     @property
     def name(self) -> str:
@@ -86,6 +94,11 @@ class FittedForecaster:
         layout = replace(self.tail.layout, freq=self.tail.frequency.step)
         return replace(layout, target=self.tail.targets) if self.tail.shape == "joint" else layout
 
+    @property
+    def memory(self) -> int:
+        """Return how many rows up to an origin a forecast is made from."""
+        return memory_of(self.model, self.transforms.names, self.tail)
+
     def place_of(self, panel: Panel) -> Ints:
         """Return which of the fitted series each one of a panel is, (S,); -1: never seen."""
         place = {name: i for i, name in enumerate(self.tail.ids)}
@@ -93,7 +106,7 @@ class FittedForecaster:
 
     def warn_if_short(self, panel: Panel) -> None:
         """Say so when a history has fewer rows than any that the network was fitted to."""
-        enough = int(self.tail.lengths.min(initial=self.model.sequence_length))
+        enough = int(self.tail.lengths.min(initial=self.memory))
         short = np.flatnonzero(panel.lengths < enough)
         if len(short):
             warnings.warn(
@@ -106,13 +119,18 @@ class FittedForecaster:
     def warn_if_far(self, panel: Panel) -> None:
         """Say so when a column lies far from what was fitted: another unit, or another world."""
         fitted = self.place_of(panel)  # (S,) -1: scaled anew
-        recent = panel.tail(self.model.sequence_length).only(fitted >= 0)
-        series = fitted[fitted >= 0]  # (S',)
+        seen = self.as_seen(panel, panel.lengths)
+        context, series = self.model.sequence_length, fitted[fitted >= 0]  # (S',)
+        recent, told = (
+            part.tail(context).only(fitted >= 0)
+            for part in (seen.panel, panel.after(np.full_like(panel.lengths, seen.lost)))
+        )  # the same rows, transformed and as they are told of
         names = [*panel.targets, *panel.past]
-        found = _far(recent.values, np.repeat(series, recent.lengths), self.scaling.values, names)
+        rows = np.repeat(series, recent.lengths)  # (N,)
+        found = _far(recent.values, rows, self.scaling.values, names, told.values)
         if self.scaling.known is not None:
             rows = np.repeat(series, np.diff(recent.known_offsets))  # (M,)
-            found += _far(recent.known, rows, self.scaling.known, panel.future)
+            found += _far(recent.known, rows, self.scaling.known, panel.future, recent.known)
         if not found:
             return
         s, column, value, distance = found[0]
@@ -135,22 +153,54 @@ class FittedForecaster:
         """
         check_same_columns(self.tail, panel)
         _check_future(panel, origins, self.model.horizon)
-        table = series_table(panel, self.static_scaling)
         past = panel.lengths  # (S,)
         np.minimum.at(past, origins.series, origins.row - panel.offsets[origins.series] + 1)
-        scaling = self.scaling_of(panel, table, past)
+        seen = self.as_seen(panel, past)
+        table = series_table(seen.panel, self.static_scaling)
+        scaling = self.scaling_of(seen.panel, table, past - seen.lost)
         # Anchored at the centres: no row outside the windows can move a forecast, not even by rounding.
         context, device = self.model.sequence_length, self.model.device
         buffers = Buffers(table, context=context, device=device, anchors=scaling)
         gather = ResidentGather(buffers, scaling, horizon=self.model.horizon)
         targets = Affine(*(part[:, table.targets] for part in scaling.values))  # (S, D) each
-        answer = forecast(
-            self.network, gather, targets, origins.series, origins.row, self.calibration
-        )  # (M, H, D, Q)
-        still = _never_moved(panel, targets, origins, context)  # (M, D)
-        answer = np.where(still[:, None, :, None], targets.center[origins.series][:, None, :, None], answer)
+        places = replace(origins, row=seen.places(origins.series, origins.row))
+        at_once = None if self.transforms.adds_up else self.calibration
+        answer = forecast(self.network, gather, targets, places.series, places.row, at_once)  # (M, H, D, Q)
+        still = _never_moved(seen.panel, targets, places, context)[:, None, :, None]  # (M, 1, D, 1)
+        answer = np.where(still, targets.center[origins.series][:, None, :, None], answer)
+        if self.transforms.adds_up:
+            answer = self._calibrated_sums(seen.added_up(answer, origins), targets, origins, still)
+        return self._answer(seen.restored(answer, origins), answer, seen, origins)
+
+    def _calibrated_sums(
+        self, sums: Floats, targets: Affine, origins: Origins, still: npt.NDArray[np.bool_]
+    ) -> Floats:
+        """Return calibrated quantiles of sums of differences, (M, H, D, P) to (M, H, D, Q).
+
+        They are calibrated after the summation, since the sum of quantiles is not the quantile of the sum.
+        What never moved, (M, 1, D, 1), gets no interval.
+        """
+        if self.calibration is None:
+            return sums
+        unit = targets.scale[origins.series][:, None, :, None]  # (M, 1, D, 1)
+        return np.where(still, sums[..., :1], self.calibration.apply(sums / unit) * unit)
+
+    def _answer(self, answer: Floats, before: Floats, seen: TransformedPanel, origins: Origins) -> Floats:
+        """Return what is told of forecasts (M, H, D, Q) in the user's units, which were finite ``before``."""
+        panel = seen.original
+        refuse_not_finite(
+            answer, before, panel.ids, origins.series, origins.row - panel.offsets[origins.series]
+        )
         asked = self.answers
         return restrict(answer, self.levels, lower=asked.lower, upper=asked.upper, integer=asked.integer)
+
+    def as_seen(self, panel: Panel, rows: Ints) -> TransformedPanel:
+        """Return a panel as the network sees it; a new series is transformed by its first ``rows`` (S,)."""
+        transforms = self.transforms
+        if transforms.names and panel.ids != self.tail.ids:
+            own = fit_transforms(transforms.names, panel, rows)
+            transforms = transforms.merged(self.place_of(panel), own)
+        return transforms.apply(panel, self.memory)
 
     def scaling_of(self, panel: Panel, table: SeriesTable, rows: Ints) -> Scaling:
         """Return the fitted scaling of each series; a new one is scaled by its own first ``rows`` (S,)."""
@@ -174,16 +224,17 @@ def _within(bound: Any) -> bool:
 
 
 def _far(
-    values: Floats, series: Ints, fitted: Affine, names: Sequence[str]
+    values: Floats, series: Ints, fitted: Affine, names: Sequence[str], told: Floats
 ) -> list[tuple[int, str, float, float]]:
     """Return series, column, value and distance of what lies far from what was fitted.
 
-    ``values`` are (N, C), ``series`` (N,) says which row of the affine they belong to.
+    ``values`` are (N, C), ``series`` (N,) says which row of the affine they belong to; the value is that of
+    ``told`` (N, C).
     """
     with np.errstate(over="ignore"):  # a distance beyond the largest float is far, too
         distance = np.abs(values - fitted.center[series]) / fitted.scale[series]  # (N, C), NaN unobserved
     return [
-        (int(series[row]), names[column], float(values[row, column]), float(distance[row, column]))
+        (int(series[row]), names[column], float(told[row, column]), float(distance[row, column]))
         for row, column in np.argwhere(distance > FAR).tolist()
     ]
 
@@ -209,6 +260,11 @@ def _never_moved(panel: Panel, scale: Affine, origins: Origins, context: int) ->
 def _choose(fitted: Ints) -> Callable[[Floats, Floats], Floats]:
     """Return a function that takes rows of ``theirs`` where a series was fitted, else of ``mine``."""
     return lambda mine, theirs: np.where((fitted >= 0)[:, None], theirs[fitted], mine)
+
+
+def memory_of(model: WindowRegressor, names: Sequence[str], panel: Panel) -> int:
+    """Return how many rows a model sees up to an origin: its window, and what transforms take before it."""
+    return model.sequence_length + rows_lost(names, panel.season_length)
 
 
 def series_table(panel: Panel, static_scaling: Affine) -> SeriesTable:

@@ -1,6 +1,7 @@
 """From a panel to a fitted forecaster: hold rows out, train, calibrate, train again on everything."""
 
 import math
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, cast
 
@@ -15,13 +16,15 @@ from timeseries.deeplearning.history import Callback, best_epoch
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.rehearsal import Rehearsal, choose_device
 from timeseries.errors import DataError, SettingError, require_whole
-from timeseries.fitted import Answers, FittedForecaster, series_table
+from timeseries.fitted import Answers, FittedForecaster, memory_of, series_table
 from timeseries.in_sample import measure
 from timeseries.intervals import Calibration, calibrate
 from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
 from timeseries.panel import Panel
+from timeseries.splits import Origins
 from timeseries.tables.layout import plain
+from timeseries.transformed import TransformedPanel, fit_transforms, rows_lost
 from timeseries.windows import Ints, WindowIndex, index_windows
 
 VALIDATION_SHARE = 0.1  # of each series, when early stopping needs a held-out tail and none is named
@@ -58,14 +61,14 @@ def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> Fitte
     FittedForecaster
     """
     require_whole(fine_tune=(steps, 0))
-    model, table = fitted.model, series_table(panel, fitted.static_scaling)
-    scaling, network = fitted.scaling_of(panel, table, panel.lengths), fitted.network
+    seen, model = fitted.as_seen(panel, panel.lengths), fitted.model
+    table = series_table(seen.panel, fitted.static_scaling)
+    scaling, network = fitted.scaling_of(seen.panel, table, seen.panel.lengths), fitted.network
     if steps:
         buffers = Buffers(table, context=model.sequence_length, device=model.device, anchors=scaling)
         gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-        new = index_windows(
-            panel.offsets, np.maximum(rows_seen(fitted, panel), 1), panel.lengths, horizon=model.horizon
-        )
+        first = np.maximum(rows_seen(fitted, panel) - seen.lost, 1)  # (S,)
+        new = index_windows(seen.panel.offsets, first, seen.panel.lengths, horizon=model.horizon)
         if not len(new):
             raise DataError(
                 f"fine_tune needs horizon = {model.horizon} new rows of a series, and there are fewer. "
@@ -86,9 +89,10 @@ def fine_tune_model(fitted: FittedForecaster, panel: Panel, steps: int) -> Fitte
         fitted,
         network=network,
         scaling=scaling,
-        tail=panel.tail(model.sequence_length),
+        tail=panel.tail(fitted.memory),
         ends=panel.time[panel.offsets[1:] - 1],
         in_sample=in_sample_with(fitted, panel),
+        transforms=seen.transforms,
     )
 
 
@@ -109,6 +113,8 @@ def fit_model(
     callback: Callback | None = None,
     answers: Answers | None = None,
     checkpoints: Checkpoints | None = None,
+    target_transform: Sequence[str] = (),
+    on_first: Callable[[FittedForecaster], None] | None = None,
 ) -> FittedForecaster:
     """Fit a model to every window of a panel.
 
@@ -118,7 +124,11 @@ def fit_model(
     its smallest rate although the first run may have stopped far from its own; ``max_seconds`` bounds the
     first run alone. Without ``val_size``, rows are held out where ``patience`` or intervals need them.
 
-    ``checkpoints`` keep both runs in a file, from which the same fit goes on exactly.
+    ``target_transform`` names transforms of the targets, learned from the rows that a network is trained on,
+    like its scaling: those of the first run know nothing of the rows that are held out.
+
+    ``checkpoints`` keep both runs in a file, from which the same fit goes on exactly. ``on_first`` is handed
+    what the first run left, which never learned from the held-out rows, calibrated on them.
 
     Raises
     ------
@@ -130,20 +140,28 @@ def fit_model(
     answers = Answers() if answers is None else answers
     lengths = panel.lengths  # (S,)
     _refuse_large(panel)
-    _refuse_short(panel, model.horizon)
+    lost = rows_lost(target_transform, panel.season_length)
+    _refuse_short(panel, model.horizon, lost)
     _refuse_impossible(panel, answers)
-    held = _held_out(model, panel, val_size, answers.levels)
+    held = _held_out(model, panel, val_size, answers.levels, lost)
     train_rows = lengths - held.rows  # (S,)
     kept = None
     if checkpoints is not None:
-        how = {"val_size": val_size, "keep_validation": keep_validation, "answers": asdict(answers)}
+        how: dict[str, Any] = {
+            "val_size": val_size,
+            "keep_validation": keep_validation,
+            "answers": asdict(answers),
+        }
+        how |= {"target_transform": list(target_transform)} if target_transform else {}
         kept = CheckpointFile(checkpoints, _identity(model, panel, how))
     in_sample = measure(panel.values[:, : len(panel.targets)], panel.offsets, panel.season_length)
     static = Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)])))  # (1, Q) each
-    table = series_table(panel, static)
-    scaling = fit_scaling(table, train_rows)
-    later = index_windows(panel.offsets, train_rows, lengths, horizon=model.horizon)
-    train = _training_windows(panel, train_rows, model)
+    seen = _as_seen(model, panel, target_transform, train_rows)
+    _refuse_uncalibrated(seen, model, answers)
+    table = series_table(seen.panel, static)
+    scaling = fit_scaling(table, train_rows - lost)
+    later = index_windows(seen.panel.offsets, train_rows - lost, seen.panel.lengths, horizon=model.horizon)
+    train = _training_windows(seen.panel, train_rows - lost, model)
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
@@ -155,15 +173,18 @@ def fit_model(
         sizes=sizes_for(model, table),
         scaling=scaling,
         static_scaling=static,
-        tail=panel.tail(model.sequence_length),
+        tail=panel.tail(seen.memory),
         ends=panel.time[panel.offsets[1:] - 1],
         history=trained.history,
         answers=answers,
         in_sample=in_sample,
+        transforms=seen.transforms,
     )
     try:
         if answers.levels is not None:
-            fitted = replace(fitted, calibration=_calibrated(fitted, gather, later, answers.levels))
+            fitted = replace(fitted, calibration=_calibrated(fitted, gather, seen, later, answers.levels))
+        if on_first is not None:
+            on_first(fitted)
         if trained.interrupted:
             raise KeyboardInterrupt
         if keep_validation or not held.rows.any():
@@ -174,12 +195,59 @@ def fit_model(
         raise TrainingInterrupted(fitted) from pressed
 
 
-def rehearse(model: WindowRegressor, panel: Panel) -> Rehearsal:
+def held_out_rows(
+    model: WindowRegressor,
+    panel: Panel,
+    val_size: int | None,
+    answers: Answers,
+    target_transform: Sequence[str] = (),
+) -> Ints:
+    """Return how many last rows of each series, (S,), the first run of such a fit never learns from.
+
+    Raises
+    ------
+    SettingError, DataError
+        Where `fit_model` would refuse the panel.
+    """
+    lost = rows_lost(target_transform, panel.season_length)
+    _refuse_large(panel)
+    _refuse_short(panel, model.horizon, lost)
+    _refuse_impossible(panel, answers)
+    return _held_out(model, panel, val_size, answers.levels, lost).rows
+
+
+def recalibrated(fitted: FittedForecaster, panel: Panel, rows: Ints) -> FittedForecaster:
+    """Calibrate other weights of a first run on the last rows of each series, if intervals are wanted.
+
+    Parameters
+    ----------
+    fitted : FittedForecaster
+        What never learned from these rows.
+    panel : Panel
+        What it was fitted to.
+    rows : array of shape (S,)
+        As `held_out_rows` gives them.
+    """
+    levels, model = fitted.answers.levels, fitted.model
+    if levels is None:
+        return fitted
+    seen = fitted.as_seen(panel, panel.lengths)
+    buffers = Buffers(
+        series_table(seen.panel, fitted.static_scaling), context=model.sequence_length, device=model.device
+    )
+    gather = ResidentGather(buffers, fitted.scaling, horizon=model.horizon)
+    lengths = seen.panel.lengths  # (S,)
+    later = index_windows(seen.panel.offsets, lengths - rows, lengths, horizon=model.horizon)
+    return replace(fitted, calibration=_calibrated(fitted, gather, seen, later, levels))
+
+
+def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[str] = ()) -> Rehearsal:
     """Return the training of a model on all rows of a panel, to be tried on a copy."""
     _refuse_large(panel)
-    _refuse_short(panel, model.horizon)
-    table = series_table(panel, Affine(*segment_statistics(panel.static, np.array([0, len(panel.ids)]))))
-    scaling, train = fit_scaling(table, panel.lengths), _training_windows(panel, panel.lengths, model)
+    _refuse_short(panel, model.horizon, rows_lost(target_transform, panel.season_length))
+    seen = _as_seen(model, panel, target_transform, panel.lengths).panel
+    table = series_table(seen, Affine(*segment_statistics(seen.static, np.array([0, len(seen.ids)]))))
+    scaling, train = fit_scaling(table, seen.lengths), _training_windows(seen, seen.lengths, model)
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     return Rehearsal(model, ResidentGather(buffers, scaling, horizon=model.horizon), train)
@@ -199,13 +267,24 @@ def _refitted(
     steps = sum(record["steps"] for record in fitted.history[:last])
     chosen = {"epochs": steps, "max_steps": steps, "max_seconds": None, "patience": None}
     model = clone(fitted.model).set_params(**chosen)
-    scaling = fit_scaling(buffers.table, panel.lengths)
+    seen = _as_seen(model, panel, fitted.transforms.names, panel.lengths)
+    if seen.transforms.names:  # which have learned from the rows that were held out, too
+        table = series_table(seen.panel, fitted.static_scaling)
+        buffers = Buffers(table, context=model.sequence_length, device=model.device)
+    scaling = fit_scaling(buffers.table, seen.panel.lengths)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    train = _training_windows(panel, panel.lengths, model)
+    train = _training_windows(seen.panel, seen.panel.lengths, model)
     trained = fit_network(model, gather, train, None, callback, keeper=keeper)
     if trained.interrupted:
         raise KeyboardInterrupt
-    return replace(fitted, network=trained.network, scaling=scaling)
+    return replace(fitted, network=trained.network, scaling=scaling, transforms=seen.transforms)
+
+
+def _as_seen(
+    model: WindowRegressor, panel: Panel, names: Sequence[str], train_rows: Ints
+) -> TransformedPanel:
+    """Return a panel with transforms that were learned from the first rows (S,) of each series."""
+    return fit_transforms(names, panel, train_rows).apply(panel, memory_of(model, names, panel))
 
 
 def _identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict[str, Any]:
@@ -231,20 +310,40 @@ def _identity(model: WindowRegressor, panel: Panel, how: dict[str, Any]) -> dict
 
 
 def _calibrated(
-    fitted: FittedForecaster, gather: ResidentGather, later: WindowIndex, levels: tuple[float, ...]
+    fitted: FittedForecaster,
+    gather: ResidentGather,
+    seen: TransformedPanel,
+    later: WindowIndex,
+    levels: tuple[float, ...],
 ) -> Calibration:
-    """Calibrate on windows that the network never learned from, spread evenly over all there are."""
+    """Calibrate on windows that the network never learned from, spread evenly over all there are.
+
+    Forecasts of differences are added up before that, and counted in units of their spread.
+    """
     model = fitted.model
     table = gather.table
-    positions = np.linspace(0, len(later) - 1, min(len(later), CALIBRATION_WINDOWS)).round().astype(np.int64)
-    series, origins = later.locate(np.unique(positions))  # (M,) each
+    series, origins = spread_evenly(later)  # (M,) each
     center, scale = (part[:, table.targets][series][:, None] for part in fitted.scaling.values)  # (M, 1, D)
     steps = origins[:, None] + np.arange(1, model.horizon + 1)  # (M, H)
+    if seen.transforms.adds_up:
+        lost = seen.lost * (series + 1)  # (M,) rows of the original that the transformed panel lacks before
+        units = Affine(*(part[:, table.targets] for part in fitted.scaling.values))  # (S, D) each
+        changes = forecast(fitted.network, gather, units, series, origins)  # (M, H, D, P)
+        sums = seen.added_up(changes, Origins(series, origins + lost, np.zeros_like(series)))  # (M, H, D, P)
+        truth = seen.calibrated[steps + lost[:, None]] / scale  # (M, H, D)
+        return calibrate(truth, sums / scale[..., None], model.quantiles, levels)
     with np.errstate(over="ignore"):  # calibrate refuses what is infinite
         truth = (table.values[:, table.targets][steps] - center) / scale  # (M, H, D)
     as_scaled = Affine(*(np.full((len(table.names), truth.shape[2]), x) for x in (0.0, 1.0)))  # (S, D) each
     forecasts = forecast(fitted.network, gather, as_scaled, series, origins)  # (M, H, D, P)
     return calibrate(truth, forecasts, model.quantiles, levels)
+
+
+def spread_evenly(windows: WindowIndex) -> tuple[Ints, Ints]:
+    """Return series and origin, (M,) each, of as many windows as a calibration rests on at most."""
+    count = min(len(windows), CALIBRATION_WINDOWS)
+    positions = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)  # (M,)
+    return windows.locate(np.unique(positions))
 
 
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
@@ -276,9 +375,16 @@ def _observed_rows(panel: Panel, rows: Ints) -> Ints:
 
 
 def _held_out(
-    model: WindowRegressor, panel: Panel, val_size: int | None, levels: tuple[float, ...] | None
+    model: WindowRegressor,
+    panel: Panel,
+    val_size: int | None,
+    levels: tuple[float, ...] | None,
+    lost: int,
 ) -> HeldOut:
-    """Decide how many last rows of each series are held out; none where a series can spare none."""
+    """Decide how many last rows of each series are held out; none where a series can spare none.
+
+    Transforms take the first ``lost`` rows of those that remain.
+    """
     lengths, horizon, calibrate = panel.lengths, model.horizon, levels is not None
     if val_size is not None:
         require_whole(val_size=(val_size, 0))
@@ -291,13 +397,13 @@ def _held_out(
             wanted = np.maximum(horizon, np.round(VALIDATION_SHARE * lengths).astype(np.int64))
         if levels is not None:
             wanted = np.maximum(wanted, _calibration_rows(lengths, horizon, levels))
-    spare = _observed_rows(panel, lengths - wanted) >= horizon + 1
+    spare = _observed_rows(panel, lengths - wanted) >= horizon + 1 + lost
     if wanted.any() and not spare.any():
         purpose = "to calibrate intervals" if calibrate else "for validation"
         instead = "ask for no intervals (coverage=())" if calibrate else "set patience=None"
         raise DataError(
-            f"No series can spare {int(wanted.max())} rows {purpose} and keep horizon + 1 = "
-            f"{horizon + 1} for training: the longest has {int(lengths.max())}. Lower "
+            f"No series can spare {int(wanted.max())} rows {purpose} and keep {_needed(horizon, lost)} "
+            f"for training: the longest has {int(lengths.max())}. Lower "
             f"{'the horizon' if val_size is None else 'val_size or the horizon'}, or {instead}."
         )
     return HeldOut(np.where(spare, wanted, 0), choose, calibrate)
@@ -337,12 +443,28 @@ def _refuse_large(panel: Panel) -> None:
     )
 
 
-def _refuse_short(panel: Panel, horizon: int) -> None:
-    short = np.flatnonzero(panel.lengths < horizon + 1)
+def _needed(horizon: int, lost: int) -> str:
+    """Say how many rows of a series training needs."""
+    taken = f" + {lost} for target_transform" if lost else ""
+    return f"horizon + 1{taken} = {horizon + 1 + lost}"
+
+
+def _refuse_uncalibrated(seen: TransformedPanel, model: WindowRegressor, answers: Answers) -> None:
+    """Refuse a network's own quantiles of differences where no calibration makes quantiles of their sums."""
+    if seen.transforms.adds_up and model.quantiles is not None and answers.levels is None:
+        raise SettingError(
+            f"target_transform={list(seen.transforms.names)} lets the network forecast differences, and the "
+            "sum of quantiles is not the quantile of the sum. Ask for intervals that are calibrated, "
+            "coverage=..., or leave quantiles out."
+        )
+
+
+def _refuse_short(panel: Panel, horizon: int, lost: int) -> None:
+    short = np.flatnonzero(panel.lengths < horizon + 1 + lost)
     if len(short):
         named = ", ".join(f"{panel.ids[s]!r} has {panel.lengths[s]}" for s in short[:5])
         raise DataError(
-            f"Fitting needs at least horizon + 1 = {horizon + 1} rows per series, but {named}"
+            f"Fitting needs at least {_needed(horizon, lost)} rows per series, but {named}"
             f"{' ...' if len(short) > 5 else ''} ({len(short)} of {len(panel.ids)} series are too short). "
             "Lower the horizon, or leave these series out (bad_series='drop').",
             series=panel.ids[short[0]],

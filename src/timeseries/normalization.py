@@ -158,7 +158,7 @@ def _positive(half: Floats, rows: Floats) -> Floats:
     return np.where(half > rounding, half, 0.5)
 
 
-class _NotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
+class TransformerNotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
     """What both this library and scikit-learn promise to raise before fit()."""
 
 
@@ -335,7 +335,9 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def _require_fitted(self) -> None:
         """Raise unless ``fit`` has been called."""
         if not hasattr(self, "scale_"):
-            raise _NotFittedError("This DataNormalizer is not fitted yet. Call fit(training_rows) first.")
+            raise TransformerNotFittedError(
+                "This DataNormalizer is not fitted yet. Call fit(training_rows) first."
+            )
 
     def _table(self, X: Any, *, reset: bool) -> Floats:
         """Return X as (N, F), after scikit-learn has learned its columns (``reset``) or compared them."""

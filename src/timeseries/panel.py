@@ -268,10 +268,27 @@ class Panel:
         >>> Panel.from_frame(frame).tail(2).time.tolist()
         [2, 3]
         """
-        return self._from(self.lengths - np.minimum(self.lengths, rows))
+        return self.after(self.lengths - np.minimum(self.lengths, rows))
 
-    def _from(self, dropped: np.ndarray) -> "Panel":
-        """Leave out the first rows, shape (S,), of each series and of its known covariates."""
+    def after(self, dropped: np.ndarray) -> "Panel":
+        """Leave out the first rows of each series and of its known covariates.
+
+        Parameters
+        ----------
+        dropped
+            How many rows to leave out, at most the length of the series, integer, shape (S,).
+
+        Returns
+        -------
+        Panel
+            With values, time and known covariates cut.
+
+        Examples
+        --------
+        >>> frame = pd.DataFrame({"ds": [1, 2, 3], "y": [7.0, 8.0, 9.0]})
+        >>> Panel.from_frame(frame).after(np.array([1])).time.tolist()
+        [2, 3]
+        """
         keep = numbered_within(self.offsets) >= np.repeat(dropped, self.lengths)
         known_lengths = np.diff(self.known_offsets)
         keep_known = numbered_within(self.known_offsets) >= np.repeat(dropped, known_lengths)
@@ -482,7 +499,7 @@ def _begun(panel: Panel) -> Panel:
     note = (
         f"{late} series begin later than the table: {dropped.sum()} rows without their values were left out."
     )
-    return replace(panel._from(dropped), notes=(*panel.notes, note))
+    return replace(panel.after(dropped), notes=(*panel.notes, note))
 
 
 def _continuation(timeline: Timeline, later: Table, frequency: Frequency) -> tuple[np.ndarray, np.ndarray]:

@@ -21,6 +21,8 @@ from timeseries.in_sample import InSample
 from timeseries.intervals import Calibration
 from timeseries.panel import Panel, TableLayout, in_zone
 from timeseries.steps import STAMP
+from timeseries.target_transforms import TRANSFORMS
+from timeseries.transformed import FittedTransforms
 
 TAIL_ARRAYS = ("offsets", "values", "known", "known_offsets", "static")  # fields of a panel that hold numbers
 CALIBRATION_ARRAYS = ("levels", "source", "shifts")
@@ -49,6 +51,9 @@ def pack(fitted: FittedForecaster, *, history: bool) -> Artifact:
         "calibration": None if fitted.calibration is None else fitted.calibration.notes,
     }
     arrays: Arrays = pack_network(fitted.network, fitted.sizes)
+    if fitted.transforms.names:
+        manifest |= {"target_transform": fitted.transforms.names}
+        arrays |= _pack_transforms(fitted.transforms)
     affines = {
         "values": fitted.scaling.values,
         "known": fitted.scaling.known,
@@ -75,6 +80,11 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
             "Fit a forecaster, or load it with its own class.\n"
             f"{IN_PYTHON}LSTMModel.load(path)"
         )
+    if manifest.get("kind") == "ensemble":
+        raise ArtifactError(
+            f"{path} is the file of an ensemble, not of a single forecaster. Load it with its own class.\n"
+            f"{IN_PYTHON}Ensemble.load(path)"
+        )
     try:
         check_inventory(manifest, stored.tensors)
         check_numbers(manifest, stored.tensors)
@@ -84,9 +94,10 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         sizes, layout = Sizes(**manifest["sizes"]), TableLayout(**manifest["layout"])
         network = unpack_network(model, sizes, stored.tensors)
         tail = _unpack_tail(manifest, stored.tensors, layout)
-        answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
+        answers, calibration = _unpack_answers(manifest), unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
         ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
+        transforms = _unpack_transforms(manifest, stored.tensors)
     except (KeyError, TypeError, ValueError, IndexError, AttributeError, RuntimeError, OSError) as error:
         raise ArtifactError(f"{path} lacks a part of a forecaster or holds a wrong one: {error}.") from error
     return FittedForecaster(
@@ -101,10 +112,29 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         answers=answers,
         calibration=calibration,
         in_sample=_unpack_in_sample(stored.tensors),
+        transforms=transforms,
     )
 
 
-def _unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
+def _pack_transforms(transforms: FittedTransforms) -> Arrays:
+    return {
+        f"target_transform.{i}.{name}": part
+        for i, state in enumerate(transforms.states)
+        for name, part in state.items()
+    }
+
+
+def _unpack_transforms(manifest: Any, arrays: Arrays) -> FittedTransforms:
+    names = tuple(manifest.get("target_transform", ()))
+    states = tuple(
+        {part: arrays[f"target_transform.{i}.{part}"] for part in TRANSFORMS[name].state}
+        for i, name in enumerate(names)
+    )
+    return FittedTransforms(names, states)
+
+
+def unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
+    """Return the calibration that a file holds, None where it holds none."""
     if manifest["calibration"] is None:
         return None
     parts: Any = {name: arrays[f"calibration.{name}"] for name in CALIBRATION_ARRAYS}

@@ -117,6 +117,14 @@ def model_options(command: Command) -> Command:
             click.option("--lower", type=float, help="No forecast falls below this."),
             click.option("--upper", type=float, help="No forecast rises above this."),
             click.option("--integer", is_flag=True, help="Forecast whole numbers."),
+            click.option(
+                "--target-transform",
+                metavar="NAME",
+                multiple=True,
+                help="What is done to the targets before the network sees them, and undone in forecasts: "
+                "log, box_cox, detrend, deseasonalize, deseasonalize_multiplicative, difference or "
+                "seasonal_difference; may be repeated.",
+            ),
         ]
     ):
         command = option(command)

@@ -1,7 +1,7 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -72,7 +72,7 @@ def sizes_for(model: Model, table: SeriesTable) -> Sizes:
         future=known,
         static=0 if table.static is None else table.static.shape[1],
         masked=table.time_gap is not None,
-        autoregressive=bool(np.isin(targets, inputs).all()),
+        autoregressive=table.autoregressive,
     )
 
 
@@ -273,13 +273,22 @@ def forecast(
     center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
     with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite is refused below
         answer: Floats = scaled * spread + center  # (M, H, D, P)
+    table = gather.table
+    refuse_not_finite(answer, scaled, table.names, series, origins - table.offsets[series])
+    return answer
+
+
+def refuse_not_finite(
+    answer: Floats, before: Floats, names: Sequence[Hashable], series: Ints, rows: Ints
+) -> None:
+    """Refuse forecasts (M, H, D, P) that are not finite, and say whether they were ``before`` the last step.
+
+    ``series`` and ``rows`` (M,) are those of their origins, rows counted from the start of the series.
+    """
     bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
     if len(bad):
-        within = bool(np.isfinite(scaled[bad[0]]).all())
-        table = gather.table
-        name, row = table.names[series[bad[0]]], origins[bad[0]] - table.offsets[series[bad[0]]]
+        within = bool(np.isfinite(before[bad[0]]).all())
         raise TrainingError(
-            f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series {name!r} after row "
-            f"{row}. {BEYOND if within else OUTSIDE}"
+            f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series "
+            f"{names[series[bad[0]]]!r} after row {rows[bad[0]]}. {BEYOND if within else OUTSIDE}"
         )
-    return answer

@@ -1,0 +1,49 @@
+"""Write docs/settings.md: every setting of every model, from the declarations themselves.
+
+python docs/settings.py
+"""
+
+from dataclasses import fields
+from pathlib import Path
+
+from timeseries.deeplearning.models import MODELS, WindowRegressor
+from timeseries.deeplearning.recipes import RECIPES
+from timeseries.deeplearning.training_settings import TrainingSettings
+
+PAGE = Path(__file__).parent / "settings.md"
+HEAD = """# Settings
+
+Every setting is a keyword of an estimator (`LSTMModel(hidden_size=128)`), an entry of its `config`, a keyword
+of `Forecaster("lstm", ...)`, and `--set hidden_size=128` on the command line. Defaults are those of the
+estimators; `Forecaster` starts from the recipe of the name, listed at the end. This page is written by
+`make docs` from the declarations in the code.
+"""
+
+
+def table(cls: type, skipped: frozenset[str] = frozenset()) -> str:
+    """Return the settings that a class declares, as a table."""
+    rows = ["| setting | default | |", "|---|---|---|"]
+    for field in fields(cls):
+        rule = field.metadata.get("rule")
+        if rule is None or field.name in skipped:
+            continue
+        choices = f" One of {', '.join(f'`{choice}`' for choice in rule.choices)}." if rule.choices else ""
+        rows.append(f"| `{field.name}` | `{field.default!r}` | {rule.help}{choices} |")
+    return "\n".join(rows)
+
+
+def page() -> str:
+    """Return the whole page."""
+    shared = frozenset(field.name for field in fields(WindowRegressor))
+    parts = [HEAD, "## Of every model\n", table(TrainingSettings), ""]
+    for name, cls in MODELS.items():
+        parts += [f"## `{name}`: {cls.__name__}\n", table(cls, shared), ""]
+    parts += ["## Recipes\n", "| name | model | settings | |", "|---|---|---|---|"]
+    for name, recipe in RECIPES.items():
+        chosen = ", ".join(f"`{key}={value!r}`" for key, value in recipe.settings.items())
+        parts.append(f"| `{name}` | `{recipe.model}` | {chosen} | {recipe.purpose} |")
+    return "\n".join(parts) + "\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page())
