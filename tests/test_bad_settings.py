@@ -243,6 +243,12 @@ def test_pictures_refuse_or_are_drawn(drawn, tmp_path_factory, value, data):
         "error": lambda: plotting.plot_error_by_step(value),
         "metric": lambda: plotting.plot_error_by_step(result, metric=value),
         "losses": lambda: plotting.plot_losses(value),
+        "rates": lambda: plotting.plot_learning_rate(value),
+        "predictions": lambda: plotting.plot_predictions(value, [1.0, 2.0], [1.0, 3.0]),
+        "predicted": lambda: plotting.plot_predictions([1.0, 2.0], value),
+        "baseline": lambda: plotting.plot_predictions([1.0, 2.0], [1.0, 3.0], value),
+        "residuals": lambda: plotting.plot_residuals(value, [1.0, 2.0]),
+        "lags": lambda: plotting.plot_residuals([1.0, 2.0], [1.0, 3.0], lags=value),
         "figure": lambda: plotting.save_picture(value, path),
         "picture": lambda: plotting.save_picture(plotting.plot_backtest(result), value),
     }

@@ -529,7 +529,7 @@ def test_the_command_line_advises_options_and_reads_lists(tmp_path):
 
 
 def test_an_estimator_file_is_no_forecaster_file(tmp_path):
-    LSTMModel(epochs=1).fit(np.zeros((5, 1)), np.arange(5.0)).save(tmp_path / "m")
+    LSTMModel(epochs=1, sequence_length=5).fit(np.zeros((5, 1)), np.arange(5.0)).save(tmp_path / "m")
     with pytest.raises(ArtifactError, match="is the file of an estimator"):
         Forecaster.load(tmp_path / "m")
 
@@ -601,7 +601,7 @@ def test_ctrl_c_ends_a_verb_with_the_exit_code_of_shells(monkeypatch, capsys):
     def interrupted(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Forecaster, "load", interrupted)
+    monkeypatch.setattr("timeseries.ensemble.load_forecaster", interrupted)
     with pytest.raises(SystemExit) as caught:
         main(["forecast", "some.model"])
     assert caught.value.code == 130
@@ -626,3 +626,40 @@ def test_a_backtest_leaves_out_series_that_are_too_short_for_it_on_request():
         make().backtest(frame, windows=3)
     result = make(bad_series="drop").backtest(frame, windows=3)
     assert set(result.ids) == {"north", "south"}
+
+
+def test_an_augmented_model_forecasts_the_same_from_its_file(tmp_path):
+    made = make(augmentation={"jitter": 0.1, "scaling": 0.2}).fit(long_frame())
+    made.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    assert loaded.estimator.augmentation == {"jitter": 0.1, "scaling": 0.2}
+    pd.testing.assert_frame_equal(loaded.predict(), made.predict())
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        ({"jiter": 0.1}, "Did you mean 'jitter'"),
+        ({"jitter": -1}, "strength of jitter must be 0 or more"),
+        ({"masking": 2.0}, "between 0 and 0.9"),
+        ("jitter", "augmentation must be a dictionary, got 'jitter'"),
+    ],
+)
+def test_an_augmentation_that_makes_no_sense_is_refused(augmentation, message):
+    with pytest.raises(SettingError, match=message):
+        make(augmentation=augmentation).fit(long_frame())
+
+
+def quartic(forecast, target):
+    return (forecast - target) ** 4
+
+
+def test_a_model_with_a_loss_of_ones_own_forecasts_from_its_file_and_learns_when_it_is_given_again(tmp_path):
+    made = make(loss=quartic).fit(long_frame(60))
+    made.save(tmp_path / "model")
+    loaded = Forecaster.load(tmp_path / "model")
+    pd.testing.assert_frame_equal(loaded.predict(), made.predict())
+    later = long_frame(70).groupby("unique_id").tail(10)
+    with pytest.raises(SettingError, match="'quartic', which no file holds"):
+        loaded.update(later, fine_tune=2)
+    pd.testing.assert_frame_equal(loaded.update(later).predict(), made.update(later).predict())

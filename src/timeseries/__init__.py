@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from timeseries.deeplearning.models.transformer import TransformerModel
     from timeseries.deeplearning.models.transformer_xl import TransformerXLModel
     from timeseries.deeplearning.trainer import train_model
+    from timeseries.ensemble import Ensemble
     from timeseries.forecaster import Forecaster
     from timeseries.normalization import DataNormalizer
     from timeseries.panel import Panel, TableLayout
@@ -37,7 +38,10 @@ if TYPE_CHECKING:
         plot_backtest,
         plot_error_by_step,
         plot_forecast,
+        plot_learning_rate,
         plot_losses,
+        plot_predictions,
+        plot_residuals,
         plot_tuning,
     )
     from timeseries.settings import Span
@@ -57,6 +61,7 @@ __all__ = [
     "Choice",
     "DLinearModel",
     "DataNormalizer",
+    "Ensemble",
     "Forecaster",
     "GRUModel",
     "LSTMModel",
@@ -82,7 +87,10 @@ __all__ = [
     "plot_backtest",
     "plot_error_by_step",
     "plot_forecast",
+    "plot_learning_rate",
     "plot_losses",
+    "plot_predictions",
+    "plot_residuals",
     "plot_tuning",
     "search_space",
     "train_model",
@@ -100,6 +108,7 @@ _HOMES = {
     "Choice": "choosing",
     "DLinearModel": "deeplearning.models.dlinear",
     "DataNormalizer": "normalization",
+    "Ensemble": "ensemble",
     "Forecaster": "forecaster",
     "GRUModel": "deeplearning.models.gru",
     "LSTMModel": "deeplearning.models.lstm",
@@ -125,7 +134,10 @@ _HOMES = {
     "plot_backtest": "plotting",
     "plot_error_by_step": "plotting",
     "plot_forecast": "plotting",
+    "plot_learning_rate": "plotting",
     "plot_losses": "plotting",
+    "plot_predictions": "plotting",
+    "plot_residuals": "plotting",
     "plot_tuning": "plotting",
     "search_space": "tuning",
     "train_model": "deeplearning.trainer",

@@ -52,20 +52,9 @@ def answer_frame(
         (the median of quantiles), columns such as ``y_q0.9`` the quantiles.
     """
     refuse_taken_names(panel, levels)  # a table to predict from may have other series than the fitted one
-    horizon = forecast.shape[1]
-    times = panel.future_times(horizon)  # (S, H)
-    columns: dict[Hashable, Any] = {}
-    if panel.shape == "long":
-        columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)
-    columns[panel.layout.time] = panel.written(times[0] if panel.shape == "wide" else times.ravel())
-    if panel.shape == "wide":
-        named = {name: forecast[s, :, 0] for s, name in enumerate(panel.ids)}  # (H, P) each
-    else:
-        named = {
-            name: forecast[:, :, d].reshape(-1, forecast.shape[-1]) for d, name in enumerate(panel.targets)
-        }
+    columns, named = _places(panel, forecast.shape[1]), _by_name(panel, forecast)  # (rows, P) each
     middle = 0 if levels is None else levels.index(0.5)
-    for name, numbers in named.items():  # (rows, P)
+    for name, numbers in named.items():
         columns[name] = whole(numbers[:, middle], integer=integer)
     for name, numbers in named.items():
         columns |= {
@@ -73,3 +62,53 @@ def answer_frame(
             for i, level in enumerate(levels or ())
         }
     return panel.as_read(pd.DataFrame(columns))
+
+
+def spread_frame(panel: Panel, points: Floats) -> Any:
+    """Write how far several forecasts of the same steps lie apart as a table.
+
+    Parameters
+    ----------
+    panel : Panel
+        The table that was asked about.
+    points : array of shape (K, S, H, D)
+        What each of K members says.
+
+    Returns
+    -------
+    frame
+        Long or wide as the question was; ``y_std``, ``y_min`` and ``y_max`` for a target y.
+
+    Raises
+    ------
+    SettingError
+        If such a name is taken by the table.
+    """
+    parts = {"std": points.std(axis=0), "min": points.min(axis=0), "max": points.max(axis=0)}  # (S, H, D)
+    columns = _places(panel, points.shape[2])
+    for name, numbers in _by_name(panel, np.stack(list(parts.values()), axis=-1)).items():  # (rows, 3)
+        for i, part in enumerate(parts):
+            column = f"{name}_{part}"
+            if column in columns:
+                raise SettingError(
+                    f"The spread would overwrite the column {column!r}. Rename it in the table."
+                )
+            columns[column] = numbers[:, i]
+    return panel.as_read(pd.DataFrame(columns))
+
+
+def _places(panel: Panel, horizon: int) -> dict[Hashable, Any]:
+    """Return the columns of series and stamps of the steps that follow each series."""
+    times = panel.future_times(horizon)  # (S, H)
+    columns: dict[Hashable, Any] = {}
+    if panel.shape == "long":
+        columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)
+    columns[panel.layout.time] = panel.written(times[0] if panel.shape == "wide" else times.ravel())
+    return columns
+
+
+def _by_name(panel: Panel, forecast: Floats) -> dict[Hashable, Floats]:
+    """Return the numbers (rows, P) of each column that forecasts (S, H, D, P) fill."""
+    if panel.shape == "wide":
+        return {name: forecast[s, :, 0] for s, name in enumerate(panel.ids)}  # (H, P) each
+    return {name: forecast[:, :, d].reshape(-1, forecast.shape[-1]) for d, name in enumerate(panel.targets)}

@@ -21,9 +21,10 @@ from timeseries.errors import (
     require_whole,
     shown,
 )
-from timeseries.forecaster import Forecaster, Table
+from timeseries.forecaster import Forecaster
 from timeseries.notes import tell
 from timeseries.panel import Panel
+from timeseries.table_forecaster import Table
 
 CANDIDATES = ("nlinear", "dlinear", "lstm", "gru", "tcn", "patchtst")
 """What is tried, in this order: the linear maps are quick, and hard to beat."""

@@ -1,7 +1,7 @@
 """From a panel to a fitted forecaster: hold rows out, train, calibrate, train again on everything."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from typing import Any, NamedTuple, cast
 
@@ -114,6 +114,7 @@ def fit_model(
     answers: Answers | None = None,
     checkpoints: Checkpoints | None = None,
     target_transform: Sequence[str] = (),
+    on_first: Callable[[FittedForecaster], None] | None = None,
 ) -> FittedForecaster:
     """Fit a model to every window of a panel.
 
@@ -126,7 +127,8 @@ def fit_model(
     ``target_transform`` names transforms of the targets, learned from the rows that a network is trained on,
     like its scaling: those of the first run know nothing of the rows that are held out.
 
-    ``checkpoints`` keep both runs in a file, from which the same fit goes on exactly.
+    ``checkpoints`` keep both runs in a file, from which the same fit goes on exactly. ``on_first`` is handed
+    what the first run left, which never learned from the held-out rows, calibrated on them.
 
     Raises
     ------
@@ -181,6 +183,8 @@ def fit_model(
     try:
         if answers.levels is not None:
             fitted = replace(fitted, calibration=_calibrated(fitted, gather, seen, later, answers.levels))
+        if on_first is not None:
+            on_first(fitted)
         if trained.interrupted:
             raise KeyboardInterrupt
         if keep_validation or not held.rows.any():
@@ -189,6 +193,52 @@ def fit_model(
         return _refitted(fitted, panel, buffers, callback, keeper)
     except KeyboardInterrupt as pressed:
         raise TrainingInterrupted(fitted) from pressed
+
+
+def held_out_rows(
+    model: WindowRegressor,
+    panel: Panel,
+    val_size: int | None,
+    answers: Answers,
+    target_transform: Sequence[str] = (),
+) -> Ints:
+    """Return how many last rows of each series, (S,), the first run of such a fit never learns from.
+
+    Raises
+    ------
+    SettingError, DataError
+        Where `fit_model` would refuse the panel.
+    """
+    lost = rows_lost(target_transform, panel.season_length)
+    _refuse_large(panel)
+    _refuse_short(panel, model.horizon, lost)
+    _refuse_impossible(panel, answers)
+    return _held_out(model, panel, val_size, answers.levels, lost).rows
+
+
+def recalibrated(fitted: FittedForecaster, panel: Panel, rows: Ints) -> FittedForecaster:
+    """Calibrate other weights of a first run on the last rows of each series, if intervals are wanted.
+
+    Parameters
+    ----------
+    fitted : FittedForecaster
+        What never learned from these rows.
+    panel : Panel
+        What it was fitted to.
+    rows : array of shape (S,)
+        As `held_out_rows` gives them.
+    """
+    levels, model = fitted.answers.levels, fitted.model
+    if levels is None:
+        return fitted
+    seen = fitted.as_seen(panel, panel.lengths)
+    buffers = Buffers(
+        series_table(seen.panel, fitted.static_scaling), context=model.sequence_length, device=model.device
+    )
+    gather = ResidentGather(buffers, fitted.scaling, horizon=model.horizon)
+    lengths = seen.panel.lengths  # (S,)
+    later = index_windows(seen.panel.offsets, lengths - rows, lengths, horizon=model.horizon)
+    return replace(fitted, calibration=_calibrated(fitted, gather, seen, later, levels))
 
 
 def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[str] = ()) -> Rehearsal:
@@ -272,8 +322,7 @@ def _calibrated(
     """
     model = fitted.model
     table = gather.table
-    positions = np.linspace(0, len(later) - 1, min(len(later), CALIBRATION_WINDOWS)).round().astype(np.int64)
-    series, origins = later.locate(np.unique(positions))  # (M,) each
+    series, origins = spread_evenly(later)  # (M,) each
     center, scale = (part[:, table.targets][series][:, None] for part in fitted.scaling.values)  # (M, 1, D)
     steps = origins[:, None] + np.arange(1, model.horizon + 1)  # (M, H)
     if seen.transforms.adds_up:
@@ -288,6 +337,13 @@ def _calibrated(
     as_scaled = Affine(*(np.full((len(table.names), truth.shape[2]), x) for x in (0.0, 1.0)))  # (S, D) each
     forecasts = forecast(fitted.network, gather, as_scaled, series, origins)  # (M, H, D, P)
     return calibrate(truth, forecasts, model.quantiles, levels)
+
+
+def spread_evenly(windows: WindowIndex) -> tuple[Ints, Ints]:
+    """Return series and origin, (M,) each, of as many windows as a calibration rests on at most."""
+    count = min(len(windows), CALIBRATION_WINDOWS)
+    positions = np.linspace(0, len(windows) - 1, count).round().astype(np.int64)  # (M,)
+    return windows.locate(np.unique(positions))
 
 
 def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:

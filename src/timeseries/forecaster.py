@@ -2,21 +2,19 @@
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields, replace
+from dataclasses import fields
 from os import PathLike
 from typing import Any, Self
 
-import numpy as np
 from sklearn.base import clone
 
 from timeseries import backtesting
-from timeseries.answers import answer_frame, refuse_taken_names
+from timeseries.answers import refuse_taken_names
 from timeseries.configuration import choose_levels, make_estimator, season_patch
-from timeseries.continuation import background, continued, refuse_nothing_new, refuse_unfit, rows_seen
+from timeseries.continuation import continued, refuse_unfit
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import Callback, EpochRecord
-from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.progress import listeners
 from timeseries.deeplearning.rehearsal import (
@@ -27,26 +25,19 @@ from timeseries.deeplearning.rehearsal import (
     find_learning_rate,
 )
 from timeseries.errors import (
-    DataError,
-    NotFittedError,
-    SettingError,
     require_path,
     require_switch,
     require_whole,
 )
 from timeseries.fitted import Answers, FittedForecaster
 from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model, rehearse
-from timeseries.intervals import TOO_FEW
-from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
-from timeseries.splits import Origins
 from timeseries.storage import pack, unpack
+from timeseries.table_forecaster import Table, TableForecaster, read_panel
 from timeseries.transformed import rows_lost, transform_names
 
-Table = Any  # a frame of any library, an array, a path or an open file
 
-
-class Forecaster:
+class Forecaster(TableForecaster):
     """Forecast every series of a table with one network.
 
     Parameters
@@ -82,9 +73,6 @@ class Forecaster:
     >>> forecaster.fit(load_airpassengers()).predict().columns.tolist()
     ['ds', 'y', 'y_q0.1', 'y_q0.5', 'y_q0.9']
     """
-
-    load = LoadEitherWay()
-    """``Forecaster.load(path)`` makes a forecaster from a file; on an instance it replaces what it was."""
 
     def __init__(
         self,
@@ -234,49 +222,6 @@ class Forecaster:
         """One record per epoch of the run that chose the number of epochs; losses in scaled units."""
         return self._fitted.history
 
-    @property
-    def calibration_notes(self) -> tuple[str, ...]:
-        """What each interval rests on, one sentence each; none for a point forecast."""
-        calibration = self._fitted.calibration
-        return () if calibration is None else calibration.notes
-
-    def predict(self, df: Table | None = None, *, future: Table | None = None, verbose: bool = False) -> Any:
-        """Forecast the steps that follow the last row of every series.
-
-        Parameters
-        ----------
-        df : DataFrame or path, optional
-            The history to forecast from, in the layout of the fitted table; the fitted table when absent.
-            Series never seen before are scaled by their own rows.
-        future : DataFrame or path, optional
-            The future-known covariates of the steps to forecast; needed when the model was fitted with some.
-        verbose : bool
-            Say what was found in the table, to the standard error stream.
-
-        Returns
-        -------
-        DataFrame
-            In the layout of the question; quantiles as further columns, ``y_q0.1`` for level 0.1 of y. With
-            ``integer`` these are columns of integers.
-        """
-        require_switch(verbose=verbose)
-        fitted = self._fitted
-        layout = fitted.layout
-        if df is None and not len(fitted.tail.values):
-            raise DataError("The model was saved without its last rows: pass the history, predict(df).")
-        if df is None and future is None:
-            panel = fitted.tail
-        else:
-            table = fitted.tail.to_frame() if df is None else df
-            panel = read_panel(table, layout, future, verbose=verbose)
-            fitted.warn_if_far(panel)
-        fitted.warn_if_short(panel)
-        self._tell_of_weak_intervals(verbose=verbose)
-        series = np.arange(len(panel.ids))
-        last = Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
-        forecast = fitted.forecast(panel, last)
-        return answer_frame(panel, forecast, fitted.levels, integer=fitted.answers.integer)
-
     def update(self, df: Table, *, fine_tune: int = 0, verbose: bool = False) -> Self:
         """Append new rows to what the model has seen, so that ``predict()`` follows them.
 
@@ -310,43 +255,6 @@ class Forecaster:
         joined = continued(fitted, panel)
         self.fitted_ = fine_tune_model(fitted, joined, int(fine_tune))
         return self
-
-    def evaluate(self, df: Table, *, step: int | None = None, verbose: bool = False) -> backtesting.Backtest:
-        """Score the fitted model on rows that came after those it was fitted to.
-
-        Parameters
-        ----------
-        df : DataFrame or path
-            New rows, with or without the ones before them; none that the model has seen is scored. A series
-            never seen is scored from its first complete window on, and scaled by the rows of that window.
-        step : int, optional
-            Rows between origins; the horizon when absent.
-        verbose : bool
-            Say what was found in the table, to the standard error stream.
-
-        Returns
-        -------
-        Backtest
-            As from ``backtest``, but nothing is fitted. MASE and RMSSE are scaled by the rows of the fit, and
-            drift and mean begin with the first of them, whether these rows are passed again or not; where
-            that cannot be, ``notes`` says which rows stand in.
-
-        Raises
-        ------
-        DataError
-            When no series has a whole horizon of rows that the model has not seen.
-        """
-        fitted = self._fitted
-        panel = continued(fitted, read_panel(df, fitted.layout, verbose=verbose))
-        seen = rows_seen(fitted, panel)  # (S,)
-        context = np.minimum(fitted.memory, panel.lengths)  # (S,)
-        first = np.where(seen > 0, seen, context) - 1  # (S,)
-        refuse_nothing_new(fitted, panel, seen)
-        known = background(fitted, panel, first)
-        result = backtesting.evaluate_fitted(
-            fitted, panel, first, horizon=self.horizon, step=step, background=known
-        )
-        return replace(result, integer=fitted.answers.integer, what="Evaluation")
 
     def backtest(
         self,
@@ -388,9 +296,8 @@ class Forecaster:
         """
 
         def fit(past: Panel) -> FittedForecaster:
-            model = self._model_for(past)
             return fit_model(
-                model,
+                self._model_for(past),
                 past,
                 val_size,
                 keep_validation=keep_validation,
@@ -400,21 +307,8 @@ class Forecaster:
             )
 
         callback = listeners(callbacks, verbose=verbose)
-        require_switch(refit=refit, keep_validation=keep_validation)
-        require_whole(horizon=(self.horizon, 1), windows=(windows, 1), gap=(gap, 0))
-        every = self.horizon if step is None else step
-        require_whole(step=(every, 1))
-        tested = gap + (windows - 1) * every + self.horizon  # rows that are not fitted on
-        result = backtesting.backtest(
-            fit,
-            self._read_to_fit(df, spare=tested, verbose=verbose),
-            horizon=self.horizon,
-            windows=windows,
-            step=every,
-            gap=gap,
-            refit=refit,
-        )
-        return replace(result, integer=self.answers.integer)
+        require_switch(keep_validation=keep_validation)
+        return self._backtest(fit, df, windows=windows, step=step, gap=gap, refit=refit, verbose=verbose)
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:
         """Write the fitted forecaster to one file.
@@ -432,8 +326,15 @@ class Forecaster:
         require_switch(history=history)
         artifact.write(path, pack(self._fitted, history=history))
 
-    def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
-        self.fitted_ = unpack(artifact.read(path), path, networks)
+    def restore(
+        self, stored: artifact.Artifact, path: str | PathLike[str], networks: Mapping[str, Any]
+    ) -> Self:
+        """Become the forecaster that a file holds."""
+        return self.adopt(unpack(stored, path, networks))
+
+    def adopt(self, fitted: FittedForecaster) -> Self:
+        """Become the forecaster of what was fitted elsewhere."""
+        self.fitted_ = fitted
         self.layout, model = self.fitted_.tail.layout, self.fitted_.model
         self.answers, self._patch_of_season = self.fitted_.answers, False
         self.target_transform = self.fitted_.transforms.names
@@ -442,34 +343,15 @@ class Forecaster:
 
     @property
     def _fitted(self) -> FittedForecaster:
-        if not hasattr(self, "fitted_"):
-            raise NotFittedError("This forecaster is not fitted yet. Call fit(df) or load(path) first.")
+        self._refuse_unfitted()
         return self.fitted_
 
-    def _read_to_fit(self, df: Table, *, spare: int = 0, verbose: bool) -> Panel:
-        """Read a table, and leave out the series that are too short, if the layout allows that.
+    @property
+    def _keeper(self) -> FittedForecaster:
+        return self._fitted
 
-        Fitting needs horizon + 1 rows and those that transforms take; ``spare`` rows more are wanted after
-        those.
-        """
-        require_whole(horizon=(self.horizon, 1))
-        panel = read_panel(df, self.layout, verbose=verbose)
-        least = self.horizon + 1 + rows_lost(self.target_transform, panel.season_length) + spare
-        enough = panel.lengths >= least  # (S,)
-        if self.layout.bad_series == "error" or enough.all() or not enough.any():
-            return panel
-        if verbose:
-            short = [name for name, kept in zip(panel.ids, enough, strict=True) if not kept]
-            named = ", ".join(map(repr, short[:5])) + (" ..." if len(short) > 5 else "")
-            text = f"{len(short)} series with fewer than {least} rows were dropped: {named}."
-            tell(text)
-        return panel.only(enough)
-
-    def _tell_of_weak_intervals(self, *, verbose: bool) -> None:
-        """Say which intervals rest on too few rows to reach as far as they should."""
-        weak = [note for note in self.calibration_notes if TOO_FEW in note]
-        if verbose and weak:
-            tell("\n".join(weak))
+    def _rows_lost(self, panel: Panel) -> int:
+        return rows_lost(self.target_transform, panel.season_length)
 
     def _model_for(self, panel: Panel) -> WindowRegressor:
         """Return a copy of the estimator with the window that suits the panel, checked."""
@@ -483,23 +365,3 @@ class Forecaster:
         if self._patch_of_season:
             model.set_params(patch_length=season_patch(context, season))
         return model
-
-
-def read_panel(
-    table: Table, layout: TableLayout, future: Table | None = None, *, verbose: bool = False
-) -> Panel:
-    """Read a frame or a CSV file; say on request what was found in it and done to it.
-
-    A panel is taken as it was read, with the layout and the known covariates that it has.
-    """
-    require_switch(verbose=verbose)
-    if isinstance(table, Panel):
-        if future is not None:
-            raise SettingError("A Panel has its known covariates in it: read the table again with future.")
-        return table
-    is_file = isinstance(table, (str, PathLike)) or hasattr(table, "read")
-    panel = (Panel.from_file if is_file else Panel.from_frame)(table, layout, future=future)
-    if verbose:
-        rows = f"{panel.num_series} series, {len(panel.values)} rows."
-        tell("\n".join([rows, *panel.notes]))
-    return panel

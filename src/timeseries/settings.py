@@ -20,6 +20,7 @@ EXPECTED: dict[Any, str] = {
     tuple: "a sequence of numbers",
     bool: "True or False",
     Callable: "a class or function",
+    Mapping: "a dictionary",
     (Real, str): "a number or a text",
 }
 

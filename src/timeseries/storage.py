@@ -80,6 +80,11 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
             "Fit a forecaster, or load it with its own class.\n"
             f"{IN_PYTHON}LSTMModel.load(path)"
         )
+    if manifest.get("kind") == "ensemble":
+        raise ArtifactError(
+            f"{path} is the file of an ensemble, not of a single forecaster. Load it with its own class.\n"
+            f"{IN_PYTHON}Ensemble.load(path)"
+        )
     try:
         check_inventory(manifest, stored.tensors)
         check_numbers(manifest, stored.tensors)
@@ -89,7 +94,7 @@ def unpack(stored: Artifact, path: str | PathLike[str], networks: Mapping[str, A
         sizes, layout = Sizes(**manifest["sizes"]), TableLayout(**manifest["layout"])
         network = unpack_network(model, sizes, stored.tensors)
         tail = _unpack_tail(manifest, stored.tensors, layout)
-        answers, calibration = _unpack_answers(manifest), _unpack_calibration(manifest, stored.tensors)
+        answers, calibration = _unpack_answers(manifest), unpack_calibration(manifest, stored.tensors)
         affines = [_unpack_affine(stored.tensors, name) for name in ("values", "known", "static")]
         ends, epochs = _unpack_time(manifest, stored.tensors["ends"]), manifest["history"]
         transforms = _unpack_transforms(manifest, stored.tensors)
@@ -128,7 +133,8 @@ def _unpack_transforms(manifest: Any, arrays: Arrays) -> FittedTransforms:
     return FittedTransforms(names, states)
 
 
-def _unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
+def unpack_calibration(manifest: Any, arrays: Arrays) -> Calibration | None:
+    """Return the calibration that a file holds, None where it holds none."""
     if manifest["calibration"] is None:
         return None
     parts: Any = {name: arrays[f"calibration.{name}"] for name in CALIBRATION_ARRAYS}

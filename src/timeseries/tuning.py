@@ -29,12 +29,13 @@ from timeseries.errors import (
     unknown_name,
 )
 from timeseries.fitting import identity
-from timeseries.forecaster import Forecaster, Table
+from timeseries.forecaster import Forecaster
 from timeseries.notes import tell
 from timeseries.panel import Panel
 from timeseries.settings import Rule, Span
 from timeseries.splits import rolling_origins
 from timeseries.study import COMPLETE, FAILED, PRUNED, Running, Space, Study, Trial, opened
+from timeseries.table_forecaster import Table
 
 CONTEXTS = (0.5, 1, 2, 4)
 """Lengths of the window that are tried, as multiples of the one that a Forecaster takes by itself."""

@@ -12,7 +12,6 @@ import pytest
 from timeseries import errors
 from timeseries.cli import main
 from timeseries.cli.endings import EXIT_CODES, end
-from timeseries.forecaster import Forecaster
 
 
 def test_the_exit_codes_are_these_for_ever(run):
@@ -102,7 +101,7 @@ def test_bad_data_and_a_damaged_model_are_documents(run, data, model):
 
 
 def test_a_fault_of_our_own_leaves_its_traceback_and_code_1(run, monkeypatch):
-    monkeypatch.setattr(Forecaster, "load", lambda path: 1 / 0)
+    monkeypatch.setattr("timeseries.ensemble.load_forecaster", lambda path: 1 / 0)
     with pytest.raises(AssertionError, match="Traceback"):
         run("forecast", "x", code=1)
 

@@ -21,6 +21,7 @@ from timeseries.deeplearning.artifact import read
 from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.models import MODELS
 from timeseries.deeplearning.recipes import NAMES
+from timeseries.ensemble import Ensemble
 from timeseries.forecaster import Forecaster
 
 SMALL = ["--model", "nlinear", "--horizon", "3", "--context-length", "6", "--set", "max_steps=2"]
@@ -339,6 +340,37 @@ def test_inspect_prints_lines_or_the_whole_manifest(run, document, model):
     answer = document("inspect", model)
     assert answer["settings"]["horizon"] == 3
     assert all(set(tensor) == {"name", "dtype", "shape"} for tensor in answer["tensors"])
+
+
+@pytest.fixture
+def ensemble(table, tmp_path):
+    settings = {"horizon": 3, "context_length": 6, "max_steps": 2}
+    made = Ensemble(["nlinear", "dlinear"], combine="weighted", **settings).fit(table)
+    made.save(tmp_path / "e.model")
+    return tmp_path / "e.model"
+
+
+def test_an_ensemble_is_a_model_file_like_others(run, document, holds, data, table, ensemble):
+    loaded = Ensemble.load(ensemble)
+    holds(run("forecast", ensemble).stdout, loaded.predict())
+    assert document("forecast", ensemble)["model"] == "ensemble"
+    holds(run("forecast", ensemble, data, "--plot", "e.png").stdout, loaded.predict(table))
+    later = pd.DataFrame({"ds": pd.date_range("2024-02-10", periods=4), "y": 1.0})
+    later.to_csv("later.csv", index=False)
+    assert "Evaluation of ensemble, 1 forecasts" in run("evaluate", ensemble, "later.csv").stdout
+    assert document("update", ensemble, "later.csv")["last"] == "2024-02-13T00:00:00"
+    holds(run("forecast", ensemble).stdout, loaded.update(later).predict())
+
+
+def test_inspect_says_what_members_share_and_what_each_of_them_is(run, document, ensemble):
+    lines = dict(line.strip().split("  ", 1) for line in run("inspect", ensemble).stdout.splitlines())
+    assert lines["kind"] == "ensemble of 2, combined by a weighted mean"
+    assert lines["horizon"] == "3"
+    assert lines["member 0"].startswith("nlinear: context 6, 2 epochs run, ")
+    assert lines["member 1"].startswith("dlinear: ")
+    assert "calibrated on held-out rows. 95 % intervals rest on" in lines["intervals"]
+    assert lines["weights"] == "63 numbers in 6 tensors"  # 6 * 3 + 3, and twice that
+    assert [member["model"] for member in document("inspect", ensemble)["members"]] == ["nlinear", "dlinear"]
 
 
 def inspected(run, **settings):

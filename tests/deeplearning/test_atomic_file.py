@@ -337,3 +337,26 @@ def test_a_holder_that_does_not_say_who_it_is_is_another_process(target, line):
         fcntl.flock(held, fcntl.LOCK_EX)
         with pytest.raises(BusyError, match="is being written by another process"):
             publish(target, (b"new",), accept)
+
+
+def test_a_folder_under_two_names_has_one_writer(tmp_path):
+    """Within a process the holder of the file is known by where it really is."""
+    real, other = tmp_path / "real", tmp_path / "other"
+    real.mkdir()
+    other.symlink_to(real)
+    with writing(real / "model"):
+        refused = []
+
+        def write():
+            try:
+                with writing(other / "model"):
+                    pass
+            except BusyError as refusal:
+                refused.append(str(refusal))
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        thread.join()
+        with writing(other / "model"):  # the same thread may hold it once more
+            pass
+    assert len(refused) == 1

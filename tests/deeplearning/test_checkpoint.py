@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from timeseries.deeplearning import artifact
-from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, wanted_checkpoints
+from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, fingerprint, wanted_checkpoints
 from timeseries.deeplearning.models import CustomModel, LSTMModel
 from timeseries.errors import ArtifactError, MissingArtifactError, SettingError
 from timeseries.forecaster import Forecaster
@@ -66,9 +66,11 @@ def copies(monkeypatch, tmp_path):
         {"patience": 1, "learning_rate": 0.1, "epochs": 6},
         {"max_steps": 7},
         {"optimizer": "rmsprop", "momentum": 0.5, "schedule": "cosine", "l1": 0.01, "clip_value": 0.1},
+        {"optimizer": "sgd", "schedule": "cosine_restarts", "cycles": 2},
         {"optimizer": "adagrad", "schedule": "step", "decay_epochs": 1, "accumulate_batches": 2},
         {"schedule": "plateau", "decay_epochs": 1, "learning_rate": 0.3, "epochs": 6, "loss": "smape"},
         {"patience": 1, "learning_rate": 0.1, "epochs": 6, "restore_best_weights": False, "min_delta": 0.1},
+        {"augmentation": {"jitter": 0.1, "mixup": 0.3, "masking": 0.2}},
         {"optimizer": "sgd", "nesterov": True, "loss": lambda f, y: (f - y).abs() ** 1.5},
     ],
 )
@@ -330,3 +332,18 @@ def test_a_diverged_run_is_not_kept(tmp_path):
         LSTMModel(**SMALL | {"learning_rate": 1e30, "optimizer": "sgd"}).fit(X, Y, checkpoint=good)
     if (tmp_path / "run").exists():
         assert all(np.isfinite(a).all() for a in artifact.read(tmp_path / "run").tensors.values())
+
+
+def test_the_same_bytes_of_another_type_or_shape_are_other_data():
+    numbers = np.zeros(4, dtype=np.int64)
+    marks = {
+        name: fingerprint(part=part)["part"]
+        for name, part in {
+            "int": numbers,
+            "float": numbers.view(np.float64),
+            "square": numbers.reshape(2, 2),
+            "copy": numbers.copy(),
+        }.items()
+    }
+    assert marks["int"] == marks["copy"]
+    assert len(set(marks.values())) == 3

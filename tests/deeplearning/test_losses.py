@@ -15,7 +15,7 @@ from sklearn.metrics import (
     mean_squared_error,
 )
 
-from timeseries.deeplearning.losses import PinballLoss, loss_name, loss_named, make_loss, weighted_mean
+from timeseries.deeplearning.losses import PinballLoss, kept_loss, loss_kept, make_loss, weighted_mean
 from timeseries.errors import SettingError, TimeSeriesError
 
 DEFINITIONS = {
@@ -109,10 +109,10 @@ def test_a_file_keeps_the_name_of_a_loss_and_refuses_to_train_with_what_it_does_
     def cubed(forecast, target):
         return (forecast - target).abs() ** 3
 
-    assert [loss_name(loss) for loss in ("mae", cubed)] == ["mae", "cubed"]
-    assert loss_named("mae") == "mae"
-    found = loss_named("cubed")
-    assert loss_name(found) == "cubed"
+    assert [kept_loss(loss) for loss in ("mae", cubed)] == ["mae", "own:cubed"]
+    assert loss_kept("mae") == "mae"
+    found = loss_kept("own:cubed")
+    assert kept_loss(found) == "own:cubed"
     with pytest.raises(SettingError, match="'cubed', which no file holds"):
         make_loss(found, None)(torch.zeros(2, 1), torch.zeros(2))
 

@@ -14,7 +14,7 @@ from timeseries.errors import TimeSeriesError
 
 
 def settings(optimizer="adam", learning_rate=0.1, schedule="constant", **changes):
-    defaults = {"weight_decay": 0.0, "momentum": None, "nesterov": False, "decay_epochs": 2}
+    defaults = {"weight_decay": 0.0, "momentum": None, "nesterov": False, "decay_epochs": 2, "cycles": 1}
     defaults |= {"decay_factor": 0.5, "optimizer": optimizer, "learning_rate": learning_rate}
     return SimpleNamespace(**(defaults | {"schedule": schedule} | changes))
 
@@ -103,12 +103,24 @@ def test_cosine_falls_along_half_a_cosine_to_zero_after_the_last_step():
     np.testing.assert_allclose(rates("cosine", steps=20), expected, rtol=1e-9)
 
 
+def test_cosine_with_restarts_falls_to_zero_in_every_cycle_and_begins_anew():
+    lengths = [6, 7, 7]  # 20 steps in 3 cycles, as equal as can be
+    expected = np.concatenate([0.25 * (1 + np.cos(np.pi * np.arange(n) / n)) for n in lengths])
+    np.testing.assert_allclose(rates("cosine_restarts", steps=20, cycles=3), expected, rtol=1e-9)
+    np.testing.assert_allclose(rates("cosine_restarts", steps=20), rates("cosine", steps=20), rtol=1e-9)
+
+
+def test_fewer_steps_than_cycles_are_refused():
+    with pytest.raises(TimeSeriesError, match="2 steps cannot be divided into 3 cycles"):
+        rates("cosine_restarts", steps=2, cycles=3)
+
+
 def test_step_multiplies_the_rate_after_so_many_epochs():
     found = rates("step", steps=14, full=3, decay_epochs=2, decay_factor=0.1)
     np.testing.assert_allclose(found, [0.5] * 6 + [0.05] * 6 + [0.005] * 2)
 
 
-@pytest.mark.parametrize("name", ["one_cycle", "cosine", "step"])
+@pytest.mark.parametrize("name", ["one_cycle", "cosine", "cosine_restarts", "step"])
 @pytest.mark.parametrize("steps", [1, 2, 3, 4, 5, 10])
 def test_a_plan_of_few_steps_can_be_walked_to_its_end(name, steps):
     assert all(0 < rate <= 0.5 for rate in rates(name, steps))

@@ -1,6 +1,7 @@
 """The trainer must be nothing more than the loop that one would write by hand."""
 
 import copy
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,9 +12,10 @@ from torch import nn
 from timeseries.deeplearning import trainer
 from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import Callback, Callbacks
+from timeseries.deeplearning.loss_record import READ_EVERY, LossRecord
 from timeseries.deeplearning.losses import POINT_LOSSES
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
-from timeseries.deeplearning.plan import Pace
+from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import TrainingError
@@ -70,6 +72,8 @@ def settings(**changes):
         "clip_norm": 0.05,
         "clip_value": None,
         "accumulate_batches": 1,
+        "augmentation": None,
+        "seed": 0,
         "patience": None,
         "min_delta": 0.0,
         "restore_best_weights": True,
@@ -314,6 +318,30 @@ def test_a_relative_loss_compares_with_the_values_in_the_units_of_the_series():
             for j in (range(1 - T, 1) if position_stride else [0])
         ]
         assert loss == pytest.approx(np.mean(np.abs(np.array(targets) - 100) / np.array(targets)), rel=1e-4)
+
+
+def test_augmentation_changes_the_windows_of_training_and_no_others():
+    values, seen = make_values(), {True: [], False: []}
+
+    class Watching(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.level = nn.Parameter(torch.zeros(1))
+
+        def forward(self, window):
+            seen[self.training].append(window.past.clone())
+            return self.level.expand(len(window.past), H, 1, 1)
+
+    chosen = settings(epochs=2, augmentation={"jitter": 0.5})
+    Trainer(chosen, MSE).fit(Watching(), make_batches(values), make_batches(values, seed=None))
+    known = torch.cat([batch.window.past for batch in make_batches(values).epoch(0)])  # (N, T, 1)
+    for training in (True, False):
+        shown = torch.cat(seen[training])  # (M, T, 1)
+        apart = (shown.flatten(1)[:, None] - known.flatten(1)).abs().amax(dim=2)  # (M, N)
+        nearest = apart.min(dim=1).values  # (M,)
+        assert bool((nearest > 0.1).all() if training else (nearest == 0).all())
+    first, second = seen[True][:4], seen[True][4:8]
+    assert not any(torch.equal(a, b) for a in first for b in second)  # each epoch anew
 
 
 class ZeroForecast(nn.Module):
@@ -660,3 +688,44 @@ def test_max_steps_holds_with_validation_and_patience_too():
     trainer = Trainer(settings(epochs=9, max_steps=10, patience=20), MSE)
     history = trainer.fit(make_network(), batches, batches).history
     assert [record["steps"] for record in history] == [4, 4, 2]
+
+
+def begun_run(**changes):
+    """Return a run that has taken no step, and the batches it would take."""
+    batches = make_batches(make_values())
+    run = trainer._Run(settings(**changes), make_network(), Plan(4, 12, Pace(step=0.01)), time.perf_counter())
+    return run, batches
+
+
+def test_a_run_that_is_taken_up_has_spent_the_seconds_of_the_first():
+    first, batches = begun_run(max_seconds=60.0)
+    state = first.state()
+    state.numbers["seconds"] = 50.0
+    second, _ = begun_run(max_seconds=60.0)
+    second.restore(state, batches)
+    left = second.deadline - time.perf_counter()
+    assert 5.0 < left <= 10.0
+
+
+@pytest.mark.parametrize("count", [READ_EVERY, READ_EVERY + 1, -1])
+def test_a_state_with_more_unread_losses_than_are_kept_is_refused(count):
+    run, batches = begun_run()
+    run.losses = LossRecord(batches, 0, "loss", 0.01)
+    run.losses.add(torch.ones(()), next(batches.epoch(0)))
+    state = run.losses.state()
+    state.numbers["count"] = count
+    with pytest.raises(ValueError, match="losses of the steps"):
+        LossRecord(batches, 0, "loss", 0.01).restore(state)
+
+
+def test_no_state_is_kept_of_a_run_that_has_diverged():
+    run, batches = begun_run()
+    with torch.no_grad():
+        next(run.network.parameters()).fill_(float("inf"))
+    with pytest.raises(TrainingError, match="not finite or beyond"):
+        run.state()
+    run, batches = begun_run()
+    run.losses = LossRecord(batches, 0, "loss", 0.01)
+    run.losses.add(torch.tensor(float("nan")), next(batches.epoch(0)))
+    with pytest.raises(TrainingError, match="The loss became nan at epoch 1, step 1"):
+        run.state()

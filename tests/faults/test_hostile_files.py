@@ -17,11 +17,12 @@ import pytest
 
 from timeseries.cli import main
 from timeseries.deeplearning.artifact import Artifact, read, write
-from timeseries.deeplearning.inventory import COUNTS, FLAGS, IN_SAMPLE, MANIFESTS
+from timeseries.deeplearning.inventory import COUNTS, FLAGS, IN_SAMPLE, MANIFESTS, SHARED
 from timeseries.deeplearning.models.dlinear import DLinearModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.deeplearning.window import Sizes
+from timeseries.ensemble import Ensemble
 from timeseries.errors import ArtifactError
 from timeseries.forecaster import Forecaster
 
@@ -63,6 +64,16 @@ def forecaster(folder):
     fitted_forecaster().save(folder / "forecaster")
     Forecaster.load(folder / "forecaster")  # what is imported late is imported now
     return read(folder / "forecaster")
+
+
+@pytest.fixture(scope="module")
+def ensemble(folder):
+    roles = {"past": ["load"], "future": ["hour"], "static": ["size"], "missing": "mask"}
+    settings = {"horizon": 3, "context_length": 8, "max_steps": 2, "hidden_size": 4, "coverage": (0.8,)}
+    members = Ensemble.of_seeds("lstm", seeds=2, combine="weighted", **settings, **roles)
+    members.fit(panel_table()).save(folder / "ensemble")
+    Ensemble.load(folder / "ensemble")
+    return read(folder / "ensemble")
 
 
 @pytest.fixture(scope="module")
@@ -145,6 +156,11 @@ def both(*spoils):
     return spoil
 
 
+def needed(kind):
+    """Return the keys that a manifest of a kind must have."""
+    return [name for name, rule in MANIFESTS[kind].items() if not rule.optional]
+
+
 ODD = [None, True, 1.5, "8", [], {}, -1, 0, BILLION, 10**70]
 NETWORK = [  # of forecasters and estimators alike: what the network is built from
     *[
@@ -165,7 +181,7 @@ NETWORK = [  # of forecasters and estimators alike: what the network is built fr
     put("settings", "dropout", 2),
     put("settings", "quantiles", [0.1, 0.5]),
     put("settings", "quantiles", [0.1] * 20_000),
-    put("settings", "loss", "os.system"),
+    *[put("settings", "loss", value) for value in ("os.system", 7, ["mse"], {})],
     put("settings", "device", "meta"),
     put("settings", "hidden_sise", 4),
     put("settings", "config", None),
@@ -237,7 +253,7 @@ FORECASTER = [
     ],
     put("columns", []),
     drop("columns", "past"),
-    *[drop(name) for name in MANIFESTS["forecaster"] if name not in ("kind", "model", "settings", "sizes")],
+    *[drop(name) for name in needed("forecaster") if name not in ("kind", "model", "settings", "sizes")],
     *[put("answers", "levels", value) for value in (None, [], [0.5], [0.9, 0.5, 0.1], "x", [0.1, 0.5, None])],
     *[put("answers", "lower", value) for value in ("0", [], True)],
     put("answers", "integer", 1),
@@ -307,7 +323,7 @@ FORECASTER = [
 ESTIMATOR = [
     *[put("one_target", value) for value in (None, 1, "true")],
     *[put("feature_names", value) for value in (None, ["a"], ["a", "a"], "ab", ["a", "b", "c"], [[], []])],
-    *[drop(name) for name in MANIFESTS["estimator"] if name not in ("kind", "settings", "sizes")],
+    *[drop(name) for name in needed("estimator") if name not in ("kind", "settings", "sizes")],
     *[
         change(f"scaling.{part}", make)
         for part in ("center", "scale")
@@ -324,6 +340,93 @@ ESTIMATOR = [
     lambda manifest, arrays: arrays.pop("probe.past"),
     lambda manifest, arrays: arrays.update({"tail.values": np.zeros((3, 1))}),
 ]
+
+
+def is_common(tensor):
+    return tensor.startswith(("tail.", "ends", "in_sample."))
+
+
+def of_member(spoil):
+    """Return the change of a forecaster, made to the second member of an ensemble and to what all share."""
+
+    def spoil_member(manifest, arrays):
+        prefix = "member.1."
+        own = {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+        common = {name: x for name, x in arrays.items() if is_common(name)}
+        keys = {name: manifest[name] for name in SHARED} | manifest["members"][1]
+        keys, tensors = keys | {"kind": "forecaster"}, own | common
+        spoil(keys, tensors)
+        if keys.get("kind") == "forecaster":
+            del keys["kind"]  # which no member has
+        else:
+            keys["kind"] = "another"
+        for name in (*common, *(prefix + name for name in own)):
+            del arrays[name]
+        arrays |= {name if is_common(name) else prefix + name: x for name, x in tensors.items()}
+        manifest["members"][1] = {name: x for name, x in keys.items() if name not in SHARED}
+        for name in SHARED:
+            del manifest[name]
+        manifest |= {name: keys[name] for name in SHARED if name in keys}
+
+    return spoil_member
+
+
+def adding(name):
+    return lambda manifest, arrays: arrays.update({name: arrays["member.0.scaling.values.scale"]})
+
+
+ENSEMBLE = [
+    *[drop(name) for name in needed("ensemble")],
+    *[put("combine", value) for value in (None, "sum", ["mean"], "mean", "median")],
+    *[put("snapshots", value) for value in (None, True, 1.5, "1", [], -1, 0, 3, BILLION, 10**70)],
+    *[put("members", value) for value in (None, {}, [], [1, 2], [{}, {}], "ab", [None] * 101)],
+    *[put("members", 0, value) for value in (None, [], {}, "lstm")],
+    *[put("calibration", value) for value in (None, 5, [5], {})],
+    put("kind", "ensembles"),
+    lambda manifest, arrays: manifest["members"].append(manifest["members"][0]),
+    lambda manifest, arrays: manifest["members"].pop(),
+    lambda manifest, arrays: manifest["members"].extend([manifest["members"][0]] * 98),
+    lambda manifest, arrays: manifest["members"].extend([manifest["members"][0]] * 600),
+    put("members", 0, "series", ["c", "d"]),
+    put("members", 0, "kind", "forecaster"),
+    both(put("members", 0, "settings", "horizon", 2), put("members", 0, "sizes", "horizon", 2)),
+    put("answers", "levels", None),
+    *[change("weights", make) for make in (lambda a: a[:1], lambda a: a[:0], lambda a: a * 2)],
+    *[change("weights", setting(0, x)) for x in (0, -1, 2, np.nan, np.inf)],
+    change("weights", lambda a: a.astype(np.float32)),
+    change("weights", lambda a: np.array([2.0, -1.0])),
+    lambda manifest, arrays: arrays.pop("weights"),
+    *[change("calibration.levels", setting(0, x)) for x in (0, 0.5, 0.6, np.nan, -1)],
+    *[change("calibration.source", setting(0, x)) for x in (-1, 3, BILLION)],
+    *[change("calibration.shifts", setting(0, x)) for x in (np.nan, np.inf)],
+    *[change(f"calibration.{name}", lambda a: a[:1]) for name in ("levels", "source", "shifts")],
+    *[adding(f"{place}scaling.more") for place in ("", "member.0.", "member.2.", "member.-1.", "member.x.")],
+    *[adding(f"{place}network.more") for place in ("", "member.0.", "member.2.", "member.00.", "member.")],
+    *[adding(f"member.0.{name}") for name in ("tail.values", "ends", "in_sample.mean")],
+    lambda manifest, arrays: arrays.update(
+        {name: x * np.nan for name, x in arrays.items() if name.startswith("member.1.network.")}
+    ),
+]
+
+
+@pytest.mark.parametrize("spoil", [*map(of_member, NETWORK + FORECASTER), *ENSEMBLE])
+def test_a_hostile_ensemble_is_refused_at_once(spoil, folder, ensemble):
+    refuse(Ensemble.load, spoilt(ensemble, spoil, folder / "hostile"))
+
+
+def test_an_ensemble_is_no_forecaster_and_a_forecaster_no_ensemble(folder, ensemble, forecaster):
+    as_it_is = put("combine", "weighted")
+    assert "Ensemble.load" in refuse(Forecaster.load, spoilt(ensemble, as_it_is, folder / "hostile"))
+    refuse(Forecaster.load, spoilt(forecaster, put("kind", "ensemble"), folder / "hostile"))
+    refuse(Ensemble.load, spoilt(forecaster, put("kind", "ensemble"), folder / "hostile"))
+    refuse(Ensemble.load, spoilt(ensemble, put("kind", "forecaster"), folder / "hostile"))
+
+
+def test_one_weight_that_is_not_finite_is_found_in_any_member(folder, ensemble):
+    name = max(name for name in ensemble.tensors if name.startswith("member.1.network."))
+    for value in (np.nan, np.inf):
+        spoil = change(name, setting(0, value))
+        assert "holds NaN or infinity" in refuse(Ensemble.load, spoilt(ensemble, spoil, folder / "hostile"))
 
 
 @pytest.mark.parametrize("spoil", NETWORK + FORECASTER)

@@ -30,8 +30,8 @@ def evaluate(
 
     DATA holds the new rows, with or without the history before them; nothing is fitted.
     """
-    from timeseries.forecaster import Forecaster
+    from timeseries.ensemble import load_forecaster
 
     check_outputs(output, pictures=(plot, plot_errors))
-    result = Forecaster.load(model).evaluate(local(data), step=step, verbose=not is_quiet())
+    result = load_forecaster(model).evaluate(local(data), step=step, verbose=not is_quiet())
     deliver_scores(result, output, plot, plot_errors)

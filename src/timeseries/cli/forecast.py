@@ -20,6 +20,7 @@ from timeseries.cli.output import (
 if TYPE_CHECKING:
     import pandas as pd
 
+    from timeseries.ensemble import Ensemble
     from timeseries.forecaster import Forecaster
 
 
@@ -40,12 +41,12 @@ def forecast(
 
     Without DATA the forecast follows the rows that the model was fitted to.
     """
-    from timeseries.forecaster import Forecaster
+    from timeseries.ensemble import load_forecaster
 
     check_outputs(output, pictures=(plot,))
     if data == future == STREAM:
         raise click.UsageError("DATA and --future cannot both be standard input.")
-    forecaster = Forecaster.load(model)
+    forecaster = load_forecaster(model)
     history = local(data)
     answer = forecaster.predict(history, future=local(future), verbose=not is_quiet())
     if plot is not None:
@@ -59,10 +60,12 @@ def forecast(
     deliver(table, output, facts)
 
 
-def _draw(forecaster: "Forecaster", history: Path | None, answer: "pd.DataFrame", plot: Path) -> None:
+def _draw(
+    forecaster: "Forecaster | Ensemble", history: Path | None, answer: "pd.DataFrame", plot: Path
+) -> None:
     """Draw the forecast after the rows that it follows."""
-    from timeseries.forecaster import read_panel
     from timeseries.plotting import plot_forecast, save_picture
+    from timeseries.table_forecaster import read_panel
 
     fitted = forecaster.fitted_
     panel = fitted.tail if history is None else read_panel(history, fitted.layout)

@@ -30,8 +30,9 @@ def inspect(model: Path) -> None:
         tensors = [{"name": e.name, "dtype": e.dtype, "shape": list(e.shape)} for e in entries]
         show(manifest | {"tensors": tensors})
         return
-    weights = [e.nbytes // 4 for e in entries if e.name.startswith("network.")]
-    lines = _described(manifest) | {"weights": f"{sum(weights):,} numbers in {len(weights)} tensors"}
+    weights = [e.nbytes // 4 for e in entries if e.name.startswith("network.") or ".network." in e.name]
+    described = _described_ensemble if manifest["kind"] == "ensemble" else _described
+    lines = described(manifest) | {"weights": f"{sum(weights):,} numbers in {len(weights)} tensors"}
     for name, value in lines.items():
         click.echo(f"{name:>16}  {_printable(str(value))}")
 
@@ -51,17 +52,45 @@ def _described(manifest: Any) -> dict[str, object]:
         "context": settings["sequence_length"],
     }
     if manifest["kind"] == "forecaster":
-        series = manifest["series"]
-        more = f" and {len(series) - 5} more" if len(series) > 5 else ""
-        lines["series"] = f"{len(series)}: {', '.join(map(str, series[:5]))}{more}"
-        lines["frequency"] = manifest["frequency"]
-        lines |= _clocks(manifest)
-        lines |= {role: ", ".join(names) for role, names in manifest["columns"].items() if names}
-        lines |= {"forecasts": _rules(manifest["answers"]), "intervals": _intervals(manifest)}
-    named = ("horizon", "sequence_length", "input_size", "output_size")
-    lines["settings"] = ", ".join(f"{k}={v}" for k, v in settings.items() if k not in named and v is not None)
-    lines["epochs run"] = len(manifest["history"])
+        lines |= _table(manifest) | {"intervals": _intervals(manifest)}
+    return lines | {"settings": _settings(settings), "epochs run": len(manifest["history"])}
+
+
+def _described_ensemble(manifest: Any) -> dict[str, object]:
+    """Return what people want to know first of an ensemble: what its members share, then each of them."""
+    members = manifest["members"]
+    first = members[0]["settings"]
+    lines: dict[str, object] = {
+        "kind": f"ensemble of {len(members)}, combined by their {manifest['combine']}",
+        "written by": manifest["_artifact"]["created_by"],
+        "horizon": first["horizon"],
+    }
+    if manifest["combine"] == "weighted":
+        lines["kind"] = f"ensemble of {len(members)}, combined by a weighted mean"
+    if manifest["snapshots"] > 1:
+        lines["snapshots"] = f"{manifest['snapshots']} members of each training"
+    lines |= _table(manifest) | {"intervals": _intervals(manifest | {"settings": first})}
+    for number, member in enumerate(members):
+        settings, epochs = member["settings"], len(member["history"])
+        told = f"context {settings['sequence_length']}, {epochs} epochs run, {_settings(settings)}"
+        lines[f"member {number}"] = f"{member['model']}: {told}"
     return lines
+
+
+def _table(manifest: Any) -> dict[str, object]:
+    """Return what a forecaster knows of its table, and the rules of its answers."""
+    series = manifest["series"]
+    more = f" and {len(series) - 5} more" if len(series) > 5 else ""
+    lines: dict[str, object] = {"series": f"{len(series)}: {', '.join(map(str, series[:5]))}{more}"}
+    lines |= {"frequency": manifest["frequency"]} | _clocks(manifest)
+    lines |= {role: ", ".join(names) for role, names in manifest["columns"].items() if names}
+    return lines | {"forecasts": _rules(manifest["answers"])}
+
+
+def _settings(settings: Any) -> str:
+    """Write settings that are not named elsewhere."""
+    named = ("horizon", "sequence_length", "input_size", "output_size")
+    return ", ".join(f"{k}={v}" for k, v in settings.items() if k not in named and v is not None)
 
 
 def _is_number(value: object) -> bool:

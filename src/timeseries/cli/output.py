@@ -15,6 +15,7 @@ import click
 if TYPE_CHECKING:
     import pandas as pd
 
+    from timeseries.ensemble import Ensemble
     from timeseries.forecaster import Forecaster
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -148,7 +149,7 @@ def local(data: Path | None) -> Path | None:
     return path
 
 
-def save_model(forecaster: "Forecaster", output: Path) -> None:
+def save_model(forecaster: "Forecaster | Ensemble", output: Path) -> None:
     """Save a model to a file, or to standard output once it is complete."""
     if output != STREAM:
         forecaster.save(output)

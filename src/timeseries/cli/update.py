@@ -37,11 +37,11 @@ def update(model: Path, data: Path, output: Path | None, fine_tune: int) -> None
 
     MODEL is replaced in one step, and what it was before is kept beside it as MODEL.previous.
     """
-    from timeseries.forecaster import Forecaster
+    from timeseries.ensemble import load_forecaster
     from timeseries.tables.layout import plain
 
     check_outputs(output)
-    forecaster = Forecaster.load(model)
+    forecaster = load_forecaster(model)
     forecaster.update(local(data), fine_tune=fine_tune, verbose=not is_quiet())
     previous = _keep_previous(model) if output is None else None
     save_model(forecaster, output or model)

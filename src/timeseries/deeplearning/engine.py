@@ -72,7 +72,7 @@ def sizes_for(model: Model, table: SeriesTable) -> Sizes:
         future=known,
         static=0 if table.static is None else table.static.shape[1],
         masked=table.time_gap is not None,
-        autoregressive=bool(np.isin(targets, inputs).all()),
+        autoregressive=table.autoregressive,
     )
 
 

@@ -77,6 +77,12 @@ class SeriesTable:
     static: Floats | None = None  # (S, Q), scaled by the caller
     weights: Floats | None = None  # (N,) how much the window counts that ends at a row, 1 on average
 
+    @property
+    def autoregressive(self) -> bool:
+        """Whether a window shows the past of the targets."""
+        columns = np.arange(self.values.shape[1])
+        return bool(np.isin(columns[self.targets], columns[self.inputs]).all())
+
 
 class Scaling(NamedTuple):
     """How values and known covariates are scaled."""

@@ -75,6 +75,9 @@ class Callback:
     wants_estimate = False
     """Whether a few steps are taken on a copy before training, to know how long all will take."""
 
+    def watch(self, network: nn.Module) -> None:
+        """See the network before training begins; every step changes its weights."""
+
     def begin(self, plan: Plan, before: int = 0) -> None:
         """Hear what is planned, before the first step, and how many steps of it were taken earlier."""
 
@@ -95,6 +98,11 @@ class Callbacks(Callback):
     def __init__(self, callbacks: Iterable[Callback]) -> None:
         self.callbacks = list(callbacks)
         self.wants_estimate = any(callback.wants_estimate for callback in self.callbacks)
+
+    def watch(self, network: nn.Module) -> None:
+        """Show the network to all."""
+        for callback in self.callbacks:
+            callback.watch(network)
 
     def begin(self, plan: Plan, before: int = 0) -> None:
         """Tell all what is planned."""

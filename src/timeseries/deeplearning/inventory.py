@@ -8,13 +8,14 @@ values, D targets, P numbers per target, K covariates known ahead, Q static feat
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import Any, Final, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from timeseries.combination import COMBINATIONS
 from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.strict_json import shorten
 from timeseries.errors import ArtifactError
@@ -37,11 +38,19 @@ IN_SAMPLE: Final = ("scale", "square_scale", "observed", "mean", "first", "age")
 FLAGS: Final = ("masked", "autoregressive")
 """The sizes of a network that are true or false."""
 
+SHARED: Final = ("layout", "frequency", "series", "shape", "index", "columns", "time", "zone", "answers")
+"""The keys of a forecaster that the members of an ensemble have in common; they stand in its file once."""
+
+SHARED_TENSORS: Final = ("tail.", "ends", "in_sample.")
+"""What the names of tensors begin with that they have in common."""
+
 _MAX_SHOWN: Final = 5
 _MAX_FREQUENCY: Final = 32  # characters: reading it takes the square of them
 _MAX_ENCODING: Final = 64  # characters: Python knows none longer
 _MAX_STEP: Final = 2**62  # of integer time
 _MAX_PARTS: Final = 10_000  # of one setting, such as quantiles
+_MAX_MEMBERS: Final = 100  # of an ensemble: what they share is gone through for each
+_SUM: Final = 1e-9  # by which weights may miss the sum 1
 _MAX_TRANSFORMS: Final = 100  # one after another
 _PROBES: Final = 2  # windows that every file holds with their forecasts
 _MODELS: Final = sorted({recipe.model for recipe in RECIPES.values()})
@@ -160,6 +169,8 @@ def _is_sizes(value: Any) -> bool:
 
 
 def _is_setting(value: Any) -> bool:
+    if isinstance(value, dict):
+        return len(value) <= _MAX_PARTS and all(map(_is_number, value.values()))
     parts = value if isinstance(value, list) and len(value) <= _MAX_PARTS else [value]
     return all(part is None or isinstance(part, (bool, int, float, str)) for part in parts)
 
@@ -195,6 +206,11 @@ def _is_columns(value: Any) -> bool:
     return (
         isinstance(value, dict) and value.keys() == {*COLUMN_ROLES} and all(map(_are_names, value.values()))
     )
+
+
+def _are_members(value: Any) -> bool:
+    fits = isinstance(value, list) and 1 <= len(value) <= _MAX_MEMBERS
+    return fits and all(isinstance(member, dict) for member in value)
 
 
 def _are_transforms(value: Any) -> bool:
@@ -237,6 +253,15 @@ MANIFESTS: Final[dict[str, dict[str, Rule]]] = {
     },
 }
 """The keys of a manifest by its kind, with what each must be."""
+_MEMBER: Final = {n: rule for n, rule in MANIFESTS["forecaster"].items() if n not in (*SHARED, "kind")}
+MANIFESTS["ensemble"] = {n: MANIFESTS["forecaster"][n] for n in (*SHARED, "calibration")} | {
+    "kind": Rule("ensemble", lambda value: value == "ensemble"),
+    "combine": Rule(
+        f"one of {', '.join(COMBINATIONS)}", lambda value: _is_text(value) and value in COMBINATIONS
+    ),
+    "snapshots": Rule("a whole number from 1", lambda value: _is_whole(value, 1)),
+    "members": Rule(f"a list of 1 to {_MAX_MEMBERS} members", _are_members),
+}
 
 
 def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) -> None:
@@ -267,17 +292,95 @@ def check_inventory(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) 
     if not isinstance(kind, str) or kind not in MANIFESTS:
         raise ArtifactError(f"it holds neither a forecaster nor an estimator, but {shorten(kind)}")
     _refuse(_manifest_problems(manifest, MANIFESTS[kind]))
+    if kind == "ensemble":
+        _check_ensemble(manifest, tensors)
+        return
     _refuse(_contradictions(manifest))
-    found = {
-        name: Kind(str(tensor.dtype), tensor.shape)
-        for name, tensor in tensors.items()
-        if not name.startswith(WEIGHTS)
-    }
+    _refuse(_tensor_problems(_expected_with(manifest, tensors), _beside_weights(tensors)))
+
+
+def _expected_with(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) -> dict[str, Kind]:
+    """Return every tensor beside the weights that a model must hold, with those it may where it has one."""
     expected = expected_tensors(manifest)
-    if kind == "forecaster" and any(name.startswith("in_sample.") for name in found):
+    if manifest["kind"] == "forecaster" and any(name.startswith("in_sample.") for name in tensors):
         shape = len(manifest["series"]), manifest["sizes"]["targets"]
         expected |= {f"in_sample.{name}": Kind("float64", shape) for name in IN_SAMPLE}
-    _refuse(_tensor_problems(expected, found))
+    return expected
+
+
+def _beside_weights(tensors: Mapping[str, Shaped], prefixes: Sequence[str] = ("",)) -> dict[str, Kind]:
+    """Return what each tensor is that is no weight of a network, nor of one of these members."""
+    weights = tuple(prefix + WEIGHTS for prefix in prefixes)
+    return {
+        name: Kind(str(tensor.dtype), tensor.shape)
+        for name, tensor in tensors.items()
+        if not name.startswith(weights)
+    }
+
+
+# ------------------------------------------------------------------------------------------- ensembles
+
+
+def member_prefix(number: int) -> str:
+    """Return what the names of the tensors of one member begin with.
+
+    >>> member_prefix(0)
+    'member.0.'
+    """
+    return f"member.{number}."
+
+
+def member_manifest(manifest: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Return what the manifest of one member of an ensemble would be in a file of its own."""
+    own: dict[str, Any] = manifest["members"][number]
+    return own | {name: manifest[name] for name in SHARED} | {"kind": "forecaster"}
+
+
+def is_shared(tensor: str) -> bool:
+    """Tell whether the members of an ensemble have a tensor of this name in common.
+
+    >>> is_shared("tail.values"), is_shared("scaling.values.scale")
+    (True, False)
+    """
+    return tensor.startswith(SHARED_TENSORS)
+
+
+def _check_ensemble(manifest: Mapping[str, Any], tensors: Mapping[str, Shaped]) -> None:
+    """Refuse an ensemble whose members are wrong or do not go together."""
+    expected: dict[str, Kind] = {}
+    members = [member_manifest(manifest, number) for number in range(len(manifest["members"]))]
+    for number, member in enumerate(members):
+        try:
+            _refuse(_manifest_problems(manifest["members"][number], _MEMBER))
+            _refuse(_contradictions(member))
+        except ArtifactError as error:
+            raise ArtifactError(f"member {number}: {error}") from None
+        own = _expected_with(member, tensors)
+        expected |= {n if is_shared(n) else member_prefix(number) + n: kind for n, kind in own.items()}
+    _refuse(_disagreements(manifest, members))
+    if manifest["combine"] == "weighted":
+        expected["weights"] = Kind("float64", (len(members),))
+    if manifest["calibration"] is not None:
+        sizes, levels = members[0]["sizes"], manifest["answers"]["levels"]
+        expected |= _calibration(sizes["horizon"], sizes["targets"], len(levels or ()))
+    prefixes = [member_prefix(number) for number in range(len(members))]
+    _refuse(_tensor_problems(expected, _beside_weights(tensors, prefixes)))
+
+
+def _disagreements(manifest: Mapping[str, Any], members: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Say in what members differ that must agree, so that their forecasts can be combined."""
+    if len(members) % manifest["snapshots"]:
+        yield f"{len(members)} members are not so many times {manifest['snapshots']} snapshots"
+    if len({member["sizes"]["horizon"] for member in members}) > 1:
+        yield "its members forecast different numbers of steps"
+    calibrated = {member["calibration"] is not None for member in members}
+    asked = manifest["answers"]["levels"]
+    if calibrated != {asked is not None} or (manifest["calibration"] is not None and asked is None):
+        yield "calibration goes with answers.levels, in all members"
+    if asked is None and any(
+        member["settings"].get("quantiles") != members[0]["settings"].get("quantiles") for member in members
+    ):
+        yield "its members forecast different quantiles"
 
 
 def _refuse(problems: Iterator[str]) -> None:
@@ -418,12 +521,50 @@ def check_numbers(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]
     ArtifactError
         If a scale is not positive, rows are not in order, or something that must be finite is not.
     """
+    if manifest["kind"] == "ensemble":
+        _check_numbers_of_ensemble(manifest, arrays)
+        return
     problems = [_scaling_problems(arrays)]
     if manifest["kind"] == "forecaster":
         problems += [_tail_problems(manifest, arrays), _calibration_problems(manifest, arrays)]
         problems += [_in_sample_problems(arrays)] if "in_sample.scale" in arrays else []
         problems.append(_transform_problems(manifest, arrays))
     _refuse(chain.from_iterable(problems))
+
+
+def member_arrays(arrays: Mapping[str, NDArray[Any]], number: int) -> dict[str, NDArray[Any]]:
+    """Return the tensors of one member of an ensemble by their own names, without those that all share."""
+    prefix = member_prefix(number)
+    return {name.removeprefix(prefix): x for name, x in arrays.items() if name.startswith(prefix)}
+
+
+def _check_numbers_of_ensemble(manifest: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse numbers that no fitted ensemble has."""
+    members = [member_manifest(manifest, number) for number in range(len(manifest["members"]))]
+    shared = {name: array for name, array in arrays.items() if is_shared(name)}
+    problems = [_scaling_problems(shared), _tail_problems(members[0], shared)]
+    problems += [_in_sample_problems(shared)] if "in_sample.scale" in shared else []
+    problems += [_weights_problems(arrays["weights"])] if "weights" in arrays else []
+    if manifest["calibration"] is not None:
+        levels = manifest["answers"]["levels"]
+        problems += [_calibration_problems({**manifest, "sizes": {"outputs": len(levels)}}, arrays)]
+    for number, member in enumerate(members):
+        own = member_arrays(arrays, number)
+        problems += [_scaling_problems(own), _calibration_problems(member, own), _infinite_weights(own)]
+        problems.append(_transform_problems(member, own))
+    _refuse(chain.from_iterable(problems))
+
+
+def _weights_problems(weights: NDArray[Any]) -> Iterator[str]:
+    if not ((weights > 0).all() and abs(weights.sum() - 1) <= _SUM):
+        yield "weights holds what is not positive, or has another sum than 1"
+
+
+def _infinite_weights(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:
+    """Say which weights are not finite: the container looks at those of a file of one network alone."""
+    for name, array in arrays.items():
+        if name.startswith(WEIGHTS) and not np.isfinite(array).all():
+            yield f"{shorten(name)} holds NaN or infinity"
 
 
 def _scaling_problems(arrays: Mapping[str, NDArray[Any]]) -> Iterator[str]:

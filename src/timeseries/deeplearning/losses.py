@@ -99,6 +99,7 @@ POINT_LOSSES: dict[str, PointLoss] = {
     "mape": PointLoss(absolute_percentage, relative=True),
     "smape": PointLoss(symmetric_percentage, relative=True),
 }
+OWN = "own:"  # before the name of a loss of the caller's, in files
 QUANTILE_LOSSES = ("pinball", "quantile")
 Loss = PointLoss | PinballLoss
 
@@ -154,14 +155,23 @@ class UnsuppliedLoss:
 
 
 def loss_name(loss: str | Pointwise) -> str:
-    """Return the name under which a file keeps a loss."""
+    """Return what a loss is called."""
     return loss if isinstance(loss, str) else str(getattr(loss, "__name__", type(loss).__name__))
 
 
-def loss_named(name: str) -> str | Pointwise:
-    """Return the loss that a file names: a name of ours, or what stands for a function of the caller's."""
-    ours = not isinstance(name, str) or name in POINT_LOSSES or name in QUANTILE_LOSSES
-    return name if ours else UnsuppliedLoss(name)
+def kept_loss(loss: str | Pointwise) -> str:
+    """Return what a file keeps of a loss: its name, marked where it is the caller's own.
+
+    >>> kept_loss("mse"), kept_loss(max)
+    ('mse', 'own:max')
+    """
+    return loss if isinstance(loss, str) else OWN + loss_name(loss)
+
+
+def loss_kept(name: str) -> str | Pointwise:
+    """Return the loss that a file keeps: a name, or what stands for a function of the caller's."""
+    own = isinstance(name, str) and name.startswith(OWN)
+    return UnsuppliedLoss(name.removeprefix(OWN)) if own else name
 
 
 def weighted_mean(losses: Tensor, weight: Tensor | None, total: Tensor | float | None = None) -> Tensor:

@@ -1,11 +1,20 @@
 """How gradients become steps, and how large the steps are."""
 
+import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import torch
 from torch import nn
-from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, ReduceLROnPlateau, StepLR
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    LRScheduler,
+    OneCycleLR,
+    ReduceLROnPlateau,
+    StepLR,
+)
 
 from timeseries.deeplearning.plan import Plan
 from timeseries.errors import unknown_name
@@ -31,6 +40,7 @@ class OptimizerSettings(Protocol):
     momentum: float | None
     nesterov: bool
     schedule: str
+    cycles: int
     decay_epochs: int
     decay_factor: float
 
@@ -68,6 +78,21 @@ def _cosine(settings: OptimizerSettings, optimizer: torch.optim.Optimizer, plan:
     return CosineAnnealingLR(optimizer, T_max=plan.steps)
 
 
+def _cosine_restarts(settings: OptimizerSettings, optimizer: torch.optim.Optimizer, plan: Plan) -> Schedule:
+    """Fall along half a cosine from the rate to 0 in every cycle, and begin anew.
+
+    Loshchilov & Hutter (2017), in cycles of equal length: Huang et al. (2017, equation 2).
+    """
+    ends = plan.cycle_ends(settings.cycles)
+
+    def factor(step: int) -> float:
+        cycle = min(bisect_right(ends, step), len(ends) - 1)  # PyTorch also asks for the one after the last
+        start = ends[cycle - 1] if cycle else 0
+        return (1 + math.cos(math.pi * (step - start) / (ends[cycle] - start))) / 2
+
+    return LambdaLR(optimizer, factor)
+
+
 def _step(settings: OptimizerSettings, optimizer: torch.optim.Optimizer, plan: Plan) -> Schedule:
     """Multiply the rate by ``decay_factor`` after every ``decay_epochs`` epochs."""
     return StepLR(optimizer, step_size=settings.decay_epochs * plan.full, gamma=settings.decay_factor)
@@ -81,6 +106,7 @@ def _plateau(settings: OptimizerSettings, optimizer: torch.optim.Optimizer, plan
 _SCHEDULES: dict[str, Callable[[OptimizerSettings, torch.optim.Optimizer, Plan], Schedule]] = {
     "one_cycle": _one_cycle,
     "cosine": _cosine,
+    "cosine_restarts": _cosine_restarts,
     "step": _step,
     "plateau": _plateau,
 }

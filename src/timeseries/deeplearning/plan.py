@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+from timeseries.errors import SettingError
+
 
 @dataclass(frozen=True)
 class Pace:
@@ -44,6 +46,26 @@ class Plan:
         """Return the steps of each epoch."""
         whole, rest = divmod(self.steps, self.full)
         return [self.full] * whole + [rest] * (rest > 0)
+
+    def cycle_ends(self, cycles: int) -> list[int]:
+        """Return the steps taken up to the end of each of so many cycles, which are as equal as can be.
+
+        Raises
+        ------
+        SettingError
+            If there are fewer steps than cycles.
+
+        Examples
+        --------
+        >>> Plan(full=4, steps=10).cycle_ends(3)
+        [3, 6, 10]
+        """
+        if cycles > self.steps:
+            raise SettingError(
+                f"A training of {self.steps} steps cannot be divided into {cycles} cycles. Take more steps "
+                "(epochs, max_steps), or fewer cycles or snapshots."
+            )
+        return [self.steps * number // cycles for number in range(1, cycles + 1)]
 
     @property
     def seconds(self) -> float | None:

@@ -67,6 +67,11 @@ def threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(found)
 
 
+def number_of_threads() -> int:
+    """Return with how many threads of the CPU the process computes."""
+    return torch.get_num_threads()
+
+
 @contextmanager
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""

@@ -8,7 +8,7 @@ steps a run can be taken down as numbers and tensors (RunState), and another one
 import copy
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from itertools import cycle, islice
 from statistics import fmean
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
+from timeseries.deeplearning.augmentation import augment, generator_of
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import (
     Callback,
@@ -55,9 +56,11 @@ class LoopSettings(OptimizerSettings, Protocol):
     clip_norm: float | None
     clip_value: float | None
     accumulate_batches: int
+    augmentation: Mapping[str, float] | None
     patience: int | None
     min_delta: float
     restore_best_weights: bool
+    seed: int
 
 
 class Training(NamedTuple):
@@ -105,6 +108,7 @@ class Trainer:
         run = self._begin(network, train, validation)
         interrupted = False
         try:
+            self.callback.watch(run.network)
             self.callback.begin(run.plan, run.steps)
             with self.keeper.watch(run.state):
                 self._epochs(run, train, validation)
@@ -157,7 +161,7 @@ class Trainer:
             if run.history and run.is_over():
                 break
             losses = run.losses = run.losses or LossRecord(train, epoch, "loss", run.learning_rate)
-            batches = islice(train.epoch(epoch, losses.steps), steps - losses.steps)
+            batches = islice(self._windows(train, epoch, losses.steps), steps - losses.steps)
             self._epoch(run.network, batches, losses, run)
             val_loss = None if validation is None else self.evaluate(run.network, validation, epoch)
             record = run.note(losses, val_loss)
@@ -166,6 +170,17 @@ class Trainer:
             self.keeper.epoch(run.state)
             if wants_end:
                 break
+
+    def _windows(self, train: Batches, epoch: int, start: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch from step ``start`` on, changed at random if that is asked for."""
+        strengths = self.settings.augmentation
+        if not strengths:
+            yield from train.epoch(epoch, start)
+            return
+        own = train.gather.table.autoregressive
+        for step, batch in enumerate(train.epoch(epoch, start), start):
+            generator = generator_of(self.settings.seed, epoch, step)
+            yield augment(batch, strengths, generator, autoregressive=own)
 
     def evaluate(self, network: nn.Module, batches: Batches, epoch: int = 0) -> float:
         """Return the mean loss over all targets of ``batches``, without learning from them."""

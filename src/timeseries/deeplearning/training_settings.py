@@ -1,12 +1,13 @@
 """What every model can be told about its windows and its training, whatever its network."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from numbers import Integral, Real
 from typing import Any
 
+from timeseries.deeplearning.augmentation import check_strengths
 from timeseries.deeplearning.losses import POINT_LOSSES, QUANTILE_LOSSES
 from timeseries.deeplearning.optimizers import OPTIMIZERS, SCHEDULES, WITH_MOMENTUM
-from timeseries.errors import shown
+from timeseries.errors import SettingError, shown
 from timeseries.settings import TINY, Settings, Span, setting, settings_class
 
 
@@ -49,10 +50,12 @@ class TrainingSettings(Settings):
     schedule: str = setting(
         "constant",
         "How the learning rate moves; one_cycle: up for 30 % of all planned steps, then down to almost 0; "
-        "cosine: down to 0; step and plateau: times decay_factor, now and then.",
+        "cosine: down to 0; cosine_restarts: the same in each of its cycles; step and plateau: times "
+        "decay_factor, now and then.",
         str,
         choices=SCHEDULES,
     )
+    cycles: int = setting(5, "Times that cosine_restarts falls to 0.", Integral, low=1)
     decay_epochs: int = setting(
         10,
         "Epochs from one drop of the rate to the next (step), or without a better loss before one (plateau).",
@@ -111,6 +114,9 @@ class TrainingSettings(Settings):
     restore_best_weights: bool = setting(
         True, "End with the weights of the best validation loss; False: with the last.", bool
     )
+    augmentation: Mapping[str, float] | None = setting(
+        None, "Changes to the windows of training, each by name with its strength.", Mapping
+    )
     instance_norm: bool = setting(
         False, "Give each window zero mean and unit deviation, and undo it in the forecast.", bool
     )
@@ -142,8 +148,15 @@ class TrainingSettings(Settings):
         yield from found
         if not found:
             yield from self._optimizer_problems()
+            yield from self._augmentation_problems()
             yield from self._quantile_problems()
             yield from self._every_position_problems()
+
+    def _augmentation_problems(self) -> Iterator[str]:
+        try:
+            check_strengths(self.augmentation or {})
+        except SettingError as error:
+            yield str(error).rstrip(".")
 
     def _optimizer_problems(self) -> Iterator[str]:
         if self.momentum is not None and self.optimizer not in WITH_MOMENTUM:

@@ -387,3 +387,24 @@ def test_instance_norm_makes_a_network_follow_level_and_spread(name):
     window = window._replace(past=100 * window.past)  # so that the variance floor is invisible
     scaled = network(window._replace(past=3 * window.past + 500))
     torch.testing.assert_close(scaled, 3 * network(window) + 500, rtol=1e-3, atol=0.05)
+
+
+@every_case
+def test_a_network_moves_to_another_device_with_all_it_computes_with(build, sizes):
+    """The meta device computes shapes only, and refuses to mix with a tensor that stayed behind."""
+    network, window = make(build, sizes).to("meta"), make_window(sizes, masked=False)
+    moved = Window(*(None if field is None else field.to("meta") for field in window))
+    with torch.enable_grad():  # PyTorch's shortcut without gradients knows no such device
+        forecast = network(moved)
+    assert forecast.device.type == "meta"
+    assert forecast.shape == (B, H, sizes.targets, sizes.outputs)
+
+
+@pytest.mark.parametrize("length", [1, 2])
+@pytest.mark.parametrize("name", sorted(NETWORKS))
+def test_a_network_is_made_for_a_window_of_any_length_with_any_number_of_columns(name, length):
+    for features, targets in ((1, 1), (5, 3)):
+        sizes = replace(POINT, context=length, horizon=1, past=features, targets=targets)
+        forecast = make(NETWORKS[name], sizes)(make_window(sizes, length=length))
+        assert forecast.shape == (B, 1, targets, 1)
+        assert forecast.isfinite().all()

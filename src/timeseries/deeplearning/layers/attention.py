@@ -54,7 +54,6 @@ def attention_mask(
         Attention heads (N).
     device : torch.device
         Where the mask is wanted.
-
     causal : bool
         Hide the later steps too.
 

@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from copy import copy
-from dataclasses import asdict
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -25,23 +24,18 @@ from timeseries.deeplearning.checkpoint import (
 from timeseries.deeplearning.engine import Encoded, Floats, encode, fit_network, forecast, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.history import Callback, EpochRecord
-from timeseries.deeplearning.inventory import check_inventory, check_numbers
 from timeseries.deeplearning.loading import LoadEitherWay
-from timeseries.deeplearning.losses import loss_name, loss_named
-from timeseries.deeplearning.models.misfits import misfits, warn_of_data
+from timeseries.deeplearning.losses import kept_loss, loss_kept
+from timeseries.deeplearning.models.preparation import Prepared, prepare
 from timeseries.deeplearning.models.rows import (
-    Prepared,
     Rows,
     read_rows,
     read_targets,
-    read_weights,
     repeated,
     series_table,
-    shared_scaling,
-    split,
 )
+from timeseries.deeplearning.models.stored import pack, unpack
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.packing import pack_network, unpack_network
 from timeseries.deeplearning.progress import listeners
 from timeseries.deeplearning.rehearsal import (
     BatchSizeCurve,
@@ -54,7 +48,6 @@ from timeseries.deeplearning.rehearsal import (
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import (
-    ArtifactError,
     DataError,
     SettingError,
     require_path,
@@ -172,7 +165,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             When sequences with one target each are longer than a window.
         """
         callback = listeners(callbacks, verbose=verbose is True)
-        data = self._prepare(X, y, validation_split, window_weight, verbose=verbose)
+        data = prepare(self, X, y, validation_split, window_weight, verbose=verbose)
         wanted = wanted_checkpoints(checkpoint, resume)
         keeper = None
         if wanted is not None:
@@ -341,95 +334,29 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """Write the fitted model to one file, in our safe format whatever the suffix."""
         check_is_fitted(self)
         require_path(path)
-        manifest: dict[str, Any] = {
-            "kind": "estimator",
-            "model": self.name,
-            "settings": self.stored_settings() | {"device": next(self.network_.parameters()).device.type},
-            "sizes": asdict(self.sizes_),
-            "history": self.history_,
-            "one_target": self.one_target_,
-            "feature_names": list(getattr(self, "feature_names_in_", [])),
-        }
-        manifest |= {"one_per_sequence": True} if self.one_per_sequence_ else {}
-        arrays = pack_network(self.network_, self.sizes_)
-        arrays |= {"scaling.center": self.center_, "scaling.scale": self.scale_}
-        artifact.write(path, artifact.Artifact(manifest, arrays))
+        artifact.write(path, pack(self))
 
     def stored_settings(self) -> dict[str, Any]:
         """Return every setting as a file can hold it: a loss of the caller's own by its name."""
-        return self.settings() | {"loss": loss_name(self.loss)}
+        return self.settings() | {"loss": kept_loss(self.loss)}
 
     @classmethod
     def restored_settings(cls, stored: dict[str, Any], networks: Mapping[str, Any]) -> dict[str, Any]:
         """Return the settings that ``stored_settings`` gave; ``networks`` holds the caller's own by name."""
-        return stored | {"loss": loss_named(stored.get("loss", cls.loss))}
+        return stored | {"loss": loss_kept(stored.get("loss", cls.loss))}
 
     def _load(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> Self:
         cls: Any = type(self)
         loaded = cls.__new__(cls)
-        loaded._unpack(path, networks)  # a refusal half-way leaves this object as it was
+        unpack(loaded, artifact.read(path), path, networks)  # a refusal half-way leaves this object as it was
         self.__dict__ = loaded.__dict__
         return self
 
-    def _unpack(self, path: str | PathLike[str], networks: Mapping[str, Any]) -> None:
-        stored = artifact.read(path)
-        manifest: Any = stored.manifest
-        arrays = stored.tensors
-        if manifest.get("kind") != "estimator" or manifest.get("model") != self.name:
-            raise ArtifactError(
-                f"{path} holds: {manifest.get('kind')} {manifest.get('model')!r}, "
-                f"but {type(self).__name__}.load reads an estimator {self.name!r}."
-            )
-        try:
-            check_inventory(manifest, arrays)
-            check_numbers(manifest, arrays)
-            self.__init__(**self.restored_settings(manifest["settings"], networks))  # type: ignore[misc]
-            self.check_settings()
-            self.sizes_ = Sizes(**manifest["sizes"])
-            self.network_ = unpack_network(self, self.sizes_, arrays)
-            self.center_, self.scale_ = arrays["scaling.center"], arrays["scaling.scale"]
-            self.history_, self.one_target_ = manifest["history"], bool(manifest["one_target"])
-            self.one_per_sequence_ = "one_per_sequence" in manifest
-            self.n_features_in_ = self.sizes_.past
-            if manifest["feature_names"]:
-                self.feature_names_in_ = np.array(manifest["feature_names"], dtype=object)
-        except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-            raise ArtifactError(
-                f"{path} lacks a part of a {self.name} model or holds a wrong one: {error}."
-            ) from error
-
     def _rehearsal(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Rehearsal:
         tried = clone(self)
-        data = tried._prepare(X, y)
+        data = prepare(tried, X, y)
         placed, gather = tried._placed(data)
         return Rehearsal(placed, gather, data.train)
-
-    def _prepare(
-        self,
-        X: npt.ArrayLike,
-        y: npt.ArrayLike,
-        validation_split: float = 0.0,
-        window_weight: npt.ArrayLike | None = None,
-        *,
-        verbose: bool = False,
-    ) -> Prepared:
-        """Check X, y and all settings, and find windows and scaling."""
-        rows = read_rows(self, X, reset=True)
-        targets = read_targets(y, rows, self.output_size)
-        weights = None if window_weight is None else read_weights(window_weight, rows, targets)
-        against = misfits(self, rows, targets, validation_split=validation_split, verbose=verbose)
-        self.check_settings(*against)
-        warn_of_data(self, rows, targets)
-        kind = {"one_per_sequence": targets.one_per_sequence}
-        train, validation = split(rows, share=validation_split, horizon=self.horizon, **kind)
-        table = series_table(rows, targets.values, weights)
-        return Prepared(
-            targets,
-            table,
-            shared_scaling(table, train, **kind),
-            train.windows(rows, self.horizon, self.window_step),
-            validation.windows(rows, self.horizon),
-        )
 
     def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
         """Return a copy with the device that it is to train on, and the door to the windows there."""

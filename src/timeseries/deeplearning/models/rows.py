@@ -12,7 +12,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, check_consistent_length, validate_data
 
-from timeseries.deeplearning.checkpoint import fingerprint
 from timeseries.deeplearning.engine import fit_scaling
 from timeseries.deeplearning.gather import Affine, SeriesTable
 from timeseries.errors import DataError
@@ -300,23 +299,6 @@ def split(rows: Rows, *, one_per_sequence: bool, share: float, horizon: int) -> 
                 f"but each part needs at least horizon = {horizon} {each}."
             )
     return parts
-
-
-class Prepared(NamedTuple):
-    """X and y, ready to be trained on."""
-
-    targets: Targets
-    table: SeriesTable
-    scaling: Affine  # of every sequence, (1, F+D)
-    train: WindowIndex
-    validation: WindowIndex
-
-    def fingerprint(self) -> dict[str, str]:
-        """Return a checksum per part of the data."""
-        values, weights = self.table.values, self.table.weights
-        parts = {"X": values[:, self.table.inputs], "y": values[:, self.table.targets]}
-        parts |= {} if weights is None else {"window_weight": weights}
-        return fingerprint(**parts, sequences=self.table.offsets)
 
 
 def shared_scaling(table: SeriesTable, train: Part, *, one_per_sequence: bool) -> Affine:

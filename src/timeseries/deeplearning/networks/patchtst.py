@@ -81,7 +81,8 @@ class PatchTSTNetwork(ForecastNetwork):
         """Map a window to a forecast (B, H, D, P)."""
         patches, present = self._patches(window)  # (B*F, N, K*L), (B*F, N)
         mask = attention_mask(patches.shape[1], present, self.num_heads, patches.device, causal=False)
-        states = self.encoder(self.embed(patches) + self.positions, mask=mask)  # (B*F, N, d_model)
+        embedded = self.embed(patches) + self.positions  # (B*F, N, d_model)
+        states = self.encoder(embedded, mask=mask, is_causal=False)  # (B*F, N, d_model)
         if present is not None:
             states = states.masked_fill(~present.unsqueeze(-1), 0.0)  # (B*F, N, d_model)
         return self._decode(states.flatten(1).unflatten(0, (-1, self.sizes.past)), window)  # (B, H, D, P)

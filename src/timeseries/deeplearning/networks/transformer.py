@@ -70,7 +70,9 @@ class TransformerNetwork(ForecastNetwork):
         """Map a window to a forecast (B, H, D, P)."""
         x, present = self.inputs(window)  # (B, T, W), (B, T)
         mask = attention_mask(x.shape[1], present, self.num_heads, x.device, causal=self.causal)
-        states = self.encoder(self.embed(x) + self._positions(x), mask=mask)  # (B, T, d_model)
+        embedded = self.embed(x) + self._positions(x)  # (B, T, d_model)
+        # Left open, is_causal would have PyTorch read the mask back and wait for the device.
+        states = self.encoder(embedded, mask=mask, is_causal=False)  # (B, T, d_model)
         return self.head(states[:, -1], window)  # type: ignore[no-any-return]  # (B, H, D, P)
 
     def _positions(self, x: Tensor) -> Tensor:

@@ -1,28 +1,16 @@
-"""Pictures: what is on them, line by line, and that both formats are written without a display."""
+"""Pictures of forecasts and backtests: what is on them, line by line."""
 
-import sys
 from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from timeseries.backtesting import Backtest
-from timeseries.errors import DataError, MissingExtraError, SettingError
+from timeseries.errors import DataError
 from timeseries.panel import TableLayout
-from timeseries.plotting import (
-    _tint,
-    check_picture,
-    plot_attention,
-    plot_backtest,
-    plot_error_by_step,
-    plot_forecast,
-    plot_losses,
-    plot_tuning,
-    save_picture,
-)
-from timeseries.tuning import TuningResult
+from timeseries.plotting import plot_backtest, plot_error_by_step, plot_forecast
+from timeseries.plotting.forecasts import _tint
 
 DAYS = pd.date_range("2024-01-01", periods=100)
 
@@ -177,75 +165,6 @@ def test_the_error_of_every_contender_is_drawn_at_each_step():
     assert line(axes, "last value").get_ydata().tolist() == [16, 25, 36]
 
 
-def record(epoch, train, val):
-    return {"epoch": epoch, "steps": 1, "train_loss": train, "val_loss": val, "seconds": 0.1}
-
-
-def test_losses_mark_the_epoch_with_the_least_validation_loss():
-    (axes,) = plot_losses([record(0, 3.0, 2.0), record(1, 2.0, 1.5), record(2, 1.0, 1.75)]).axes
-    assert line(axes, "training").get_ydata().tolist() == [3, 2, 1]
-    assert line(axes, "training").get_xdata().tolist() == [1, 2, 3]
-    assert line(axes, "validation").get_ydata().tolist() == [2, 1.5, 1.75]
-    assert line(axes, "best: epoch 2, 1.5").get_xdata().tolist() == [2]
-
-
-def test_losses_without_validation_have_one_line_and_no_history_is_refused():
-    (axes,) = plot_losses([record(0, 3.0, None), record(1, 2.0, None)]).axes
-    assert [line.get_label() for line in axes.lines] == ["training"]
-    with pytest.raises(DataError, match="holds no epoch"):
-        plot_losses([])
-
-
-def test_the_attention_of_one_row_is_drawn_as_bars_that_end_at_the_row_itself():
-    for weights in ([0.125, 0.25, 0.625], [[0.125, 0.25, 0.625]]):
-        (axes,) = plot_attention(weights).axes
-        bars = {round(bar.get_x() + bar.get_width() / 2): bar.get_height() for bar in axes.patches}
-        assert bars == {2: 0.125, 1: 0.25, 0: 0.625}
-        assert axes.get_xlim()[0] > axes.get_xlim()[1]  # time runs to the right
-        assert axes.get_ylabel() == "weight"
-
-
-def test_the_attention_of_several_rows_is_a_map_with_a_row_for_each():
-    weights = np.array([[0.125, 0.25, 0.625], [0.0, 0.5, 0.5]])
-    axes, scale = plot_attention(weights).axes
-    (drawn,) = axes.collections
-    np.testing.assert_array_equal(drawn.get_array(), weights)
-    corners = drawn.get_coordinates()  # (n+1, T+1, 2)
-    assert corners[0, :, 0].tolist() == [2.5, 1.5, 0.5, -0.5]
-    assert corners[:, 0, 1].tolist() == [-0.5, 0.5, 1.5]
-    assert drawn.get_clim() == (0.0, 0.625)
-    assert (axes.get_ylabel(), scale.get_ylabel()) == ("row", "weight")
-    assert axes.get_ylim()[0] > axes.get_ylim()[1]  # the first row on top
-
-
-@pytest.mark.parametrize(
-    "weights", [[], "a", np.zeros((2, 3, 4)), [0.5, np.nan], [-0.5, 1.5], [[0.5], [0.5, 0.5]], None, [np.inf]]
-)
-def test_what_holds_no_weights_is_refused(weights):
-    with pytest.raises(DataError, match=r"draws what attention\(X\) returned"):
-        plot_attention(weights)
-
-
-@pytest.mark.parametrize("name", ["a.png", "a.svg", "A.PNG"])
-def test_both_formats_are_written_without_a_display(name, tmp_path, monkeypatch):
-    monkeypatch.delenv("DISPLAY", raising=False)
-    save_picture(plot_losses([record(0, 3.0, 2.0)]), tmp_path / name)
-    if name.endswith("svg"):
-        assert ElementTree.parse(tmp_path / name).getroot().tag.endswith("svg")
-    else:
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
-
-
-def test_other_formats_and_an_absent_matplotlib_are_refused_with_the_fix(monkeypatch):
-    with pytest.raises(SettingError, match=r"\.png or \.svg, but 'x\.jpg'"):
-        check_picture("folder/x.jpg")
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    for draw in (lambda: check_picture("x.png"), lambda: plot_losses([record(0, 1.0, None)])):
-        with pytest.raises(MissingExtraError, match=r"timeseries-deeplearning\[plot\]"):
-            draw()
-
-
 def test_drawing_leaves_the_tables_as_they_were():
     tables = history(), forecast(levels=(0.1, 0.9))
     copies = [table.copy() for table in tables]
@@ -267,36 +186,3 @@ def test_holes_in_the_history_are_left_open():
     past.loc[90:92, "y"] = np.nan
     (axes,) = plot_forecast(past, forecast()).axes
     assert np.isnan(line(axes, "observed").get_ydata()).sum() == 3
-
-
-def searched(errors, importance=None, metric="mae"):
-    """Return a search of so many trials; NaN for one that was pruned."""
-    trials = pd.DataFrame({"error": errors}, index=pd.RangeIndex(1, len(errors) + 1, name="trial"))
-    return TuningResult(
-        forecaster=None,
-        settings={},
-        error=min(errors),
-        metric=metric,
-        trials=trials,
-        importance={"learning_rate": 0.7, "dropout": 0.3} if importance is None else importance,
-        interrupted=False,
-    )
-
-
-def test_a_search_is_drawn_with_its_best_so_far_and_what_mattered():
-    history, importance = plot_tuning(searched([5.0, 7.0, np.nan, 4.0])).axes
-    assert line(history, "trial").get_ydata().tolist()[:2] == [5, 7]
-    best = line(history, "best").get_ydata()
-    np.testing.assert_array_equal(best, [5, 5, np.nan, 4])
-    assert line(history, "pruned or failed").get_xdata().tolist() == [3]
-    assert history.get_yscale() == "linear"
-    assert history.get_ylabel() == "MAE, in the units of the data"
-    assert [label.get_text() for label in importance.get_yticklabels()] == ["dropout", "learning_rate"]
-    assert [bar.get_width() for bar in importance.patches] == [0.3, 0.7]
-
-
-def test_errors_of_many_sizes_are_drawn_by_ratio_and_no_importance_is_left_out():
-    (history,) = plot_tuning(searched([5.0, 5000.0], importance={})).axes
-    assert history.get_yscale() == "log"
-    with pytest.raises(DataError, match="plot_tuning draws the TuningResult"):
-        plot_tuning([1.0])
