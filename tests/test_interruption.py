@@ -39,8 +39,7 @@ def press(monkeypatch):
 
     def at(run, step):
         callback = Interrupt(run, step)
-        for module in ("timeseries.forecaster", "timeseries.deeplearning.models.base"):
-            monkeypatch.setattr(f"{module}.progress_line", lambda: callback)
+        monkeypatch.setattr("timeseries.deeplearning.progress.progress_line", lambda: callback)
 
     return at
 
@@ -101,7 +100,7 @@ def test_an_estimator_keeps_the_steps_that_it_took(press):
 SCRIPT = """
 import os, signal, sys
 from timeseries.cli import main
-import timeseries.forecaster
+from timeseries.deeplearning import progress
 from timeseries.deeplearning.history import Callback
 
 class Press(Callback):
@@ -112,7 +111,7 @@ class Press(Callback):
         if self.steps == 30:
             os.kill(os.getpid(), signal.SIGINT)
 
-timeseries.forecaster.progress_line = Press
+progress.progress_line = Press
 before = signal.getsignal(signal.SIGINT)
 try:
     main(sys.argv[1:])

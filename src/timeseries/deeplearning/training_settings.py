@@ -96,7 +96,7 @@ class TrainingSettings(Settings):
         None, "Largest gradient norm of one step; None: no limit.", Real, low=TINY
     )
     clip_value: float | None = setting(
-        None, "Largest size of every number of a gradient; None: no limit.", Real, low=TINY
+        None, "Largest size of every number of a gradient; None: no limit.", Real, low=TINY, high=1e30
     )
     accumulate_batches: int = setting(
         1,
