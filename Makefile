@@ -9,10 +9,10 @@ demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast,
 	$(BIN)/python examples/airpassengers.py
 
 test: $(VENV)/installed  ## the quick tests
-	$(BIN)/python -m pytest -q -n 2 -m "not slow and not gpu and not faults"
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not slow and not gpu and not faults"
 
 test-all: $(VENV)/installed  ## every test that this machine can run
-	$(BIN)/python -m pytest -q -n 2
+	$(BIN)/python -m pytest -q -n 2 --dist worksteal
 
 test-faults: $(VENV)/installed  ## kill, fill the disk, break system calls, hostile files: all of tests/faults
 	$(BIN)/python -m pytest -q -n 2 tests/faults

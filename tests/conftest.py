@@ -15,6 +15,11 @@ import pytest
 collect_ignore = ["watched_calls.py"]  # a program of its own, which a test runs
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the test that takes longest, so that no worker waits for it at the end."""
+    items.sort(key=lambda item: item.path.name != "test_readme.py")
+
+
 @pytest.fixture(scope="session")
 def data_folder() -> Path:
     """Return the folder with the real data sets, or skip."""
