@@ -3,12 +3,14 @@
 import io
 import sys
 
+import numpy as np
 import pytest
 from rich.console import Console
 
 from timeseries.deeplearning import progress
 from timeseries.deeplearning.plan import Pace, Plan
-from timeseries.deeplearning.progress import ProgressLine, progress_line
+from timeseries.deeplearning.progress import ProgressLine, listeners, progress_line
+from timeseries.errors import SettingError
 
 PLAN = Plan(full=50, steps=1000, pace=Pace(step=0.01, validation=0.1))  # 10 s and 20 times 0.1 s
 
@@ -144,3 +146,9 @@ def test_there_is_a_line_on_the_standard_error_stream_of_a_terminal(monkeypatch)
     line.begin(PLAN)
     line.end()
     assert "step 0/1000" in screen.getvalue()
+
+
+@pytest.mark.parametrize("verbose", [None, "yes", np.ones(2)])
+def test_verbose_is_true_or_false(verbose):
+    with pytest.raises(SettingError, match="verbose must be True or False"):
+        listeners((), verbose=verbose)

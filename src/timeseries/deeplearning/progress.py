@@ -9,7 +9,7 @@ from rich.text import Text
 
 from timeseries.deeplearning.history import Callback, Callbacks, EpochRecord
 from timeseries.deeplearning.plan import Plan
-from timeseries.errors import SettingError, shown
+from timeseries.errors import SettingError, require_switch, shown
 
 REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
 LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be drawn
@@ -17,6 +17,7 @@ LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be dr
 
 def listeners(callbacks: Iterable[Callback], *, verbose: bool) -> Callback:
     """Return all who are told how training goes: the caller's own, and a line of progress if wanted."""
+    require_switch(verbose=verbose)
     own = list(callbacks) if isinstance(callbacks, Iterable) else [callbacks]
     strangers = [callback for callback in own if not isinstance(callback, Callback)]
     if strangers:
