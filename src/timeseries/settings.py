@@ -120,7 +120,7 @@ class Rule(NamedTuple):
             only = self.choices[0]
             return None if value == only else f"{name} must be {only!r}, got {value!r}: {self.help}"
         if self.choices and value not in self.choices:
-            return str(unknown_name(name, value, self.choices)).rstrip(".")
+            return str(unknown_name(name.removeprefix("every "), value, self.choices)).rstrip(".")
         if self.kind in (Integral, Real):
             return self._out_of_range(name, value)  # type: ignore[arg-type]
         return None

@@ -330,8 +330,9 @@ def test_equal_weights_are_no_weights_whatever_their_size():
 )
 def test_weights_that_make_no_sense_are_refused(weight, message):
     X, y = np.random.default_rng(0).normal(size=(2, 40, 1))
-    with pytest.raises(DataError, match=message):
+    with pytest.raises(DataError, match=message) as refusal:
         NLinearModel(sequence_length=4, epochs=2).fit(X, y[:, 0], window_weight=weight)
+    assert "window_weight" in str(refusal.value)
 
 
 def test_training_windows_may_stand_apart_while_every_row_is_predicted():

@@ -4,10 +4,9 @@ from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import ClassVar
 
-from timeseries.deeplearning.layers.activations import ACTIVATIONS
 from timeseries.deeplearning.layers.patches import patch_count
 from timeseries.deeplearning.models.base import WindowRegressor
-from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.models.encoder import EncoderSettings
 from timeseries.deeplearning.networks.patchtst import PatchTSTNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import Span, setting, settings_class
@@ -17,7 +16,7 @@ MOST_PATCHES = 4096
 
 
 @settings_class
-class PatchTSTModel(HeadSettings, WindowRegressor):
+class PatchTSTModel(EncoderSettings, WindowRegressor):
     """Predict with a Transformer encoder over patches of every feature by itself (Nie et al. 2023).
 
     Examples
@@ -42,11 +41,9 @@ class PatchTSTModel(HeadSettings, WindowRegressor):
     nhead: int = setting(
         16, "Attention heads; they share d_model evenly.", Integral, low=1, high=256, search=(2, 4, 8)
     )
-    num_layers: int = setting(3, "Encoder layers.", Integral, low=1, high=64, search=Span(1, 4))
-    dim_feedforward: int = setting(
-        256, "Width of the hidden layer that every patch passes by itself.", Integral, low=1, high=65_536
+    num_layers: int = setting(
+        3, "Layers, one on top of the other.", Integral, low=1, high=64, search=Span(1, 4)
     )
-    activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
     dropout: float = setting(
         0.2, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
     )
@@ -57,8 +54,7 @@ class PatchTSTModel(HeadSettings, WindowRegressor):
         yield from found
         if not found:
             yield from self._patch_problems()
-            if self.d_model % self.nhead:
-                yield f"d_model must be a multiple of nhead, got {self.d_model} and {self.nhead}"
+            yield from self.head_problems()
 
     def _patch_problems(self) -> Iterator[str]:
         length, stride = self._patch()
@@ -88,11 +84,5 @@ class PatchTSTModel(HeadSettings, WindowRegressor):
             sizes,
             patch_length=length,
             stride=stride,
-            d_model=self.d_model,
-            nhead=self.nhead,
-            num_layers=self.num_layers,
-            dim_feedforward=self.dim_feedforward,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head_shape(),
+            **self.encoder_layers(),
         )

@@ -177,8 +177,10 @@ def read_weights(window_weight: Any, rows: Rows, targets: Targets) -> Floats:
     DataError
         If there are not as many as windows, or one is negative or no number, or all are 0.
     """
-    given = read_targets(window_weight, rows)._replace(one_per_sequence=targets.one_per_sequence)
-    weights = given.values  # (N, 1), or (S, 1)
+    try:
+        weights = read_targets(window_weight, rows).values  # (N, 1), or (S, 1)
+    except DataError as error:
+        raise DataError(f"window_weight, read as a y of one target: {error}", row=error.row) from error
     expected = len(rows.lengths) if targets.one_per_sequence else len(rows.values)
     if weights.shape != (expected, 1):
         raise DataError(

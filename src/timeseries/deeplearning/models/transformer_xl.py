@@ -1,21 +1,20 @@
 """The Transformer with a memory as an estimator."""
 
 from collections.abc import Iterator
-from numbers import Integral, Real
+from numbers import Integral
 from typing import ClassVar
 
-from timeseries.deeplearning.layers.activations import ACTIVATIONS
 from timeseries.deeplearning.models.base import WindowRegressor
-from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.models.encoder import EncoderSettings
 from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
 from timeseries.deeplearning.window import Sizes
-from timeseries.settings import Span, setting, settings_class
+from timeseries.settings import setting, settings_class
 
 MOST_KEYS = 4096
 
 
 @settings_class
-class TransformerXLModel(HeadSettings, WindowRegressor):
+class TransformerXLModel(EncoderSettings, WindowRegressor):
     """Predict with a Transformer that reads segments and remembers those before (Dai et al. 2019).
 
     Examples
@@ -36,20 +35,6 @@ class TransformerXLModel(HeadSettings, WindowRegressor):
     memory_length: int = setting(
         16, "Steps before a segment that every layer remembers; no gradient flows there.", Integral, low=0
     )
-    d_model: int = setting(64, "Width of a step.", Integral, low=1, high=16_384, search=(32, 64, 128))
-    nhead: int = setting(
-        4, "Attention heads; they share d_model evenly.", Integral, low=1, high=256, search=(2, 4, 8)
-    )
-    num_layers: int = setting(
-        2, "Layers, one on top of the other.", Integral, low=1, high=64, search=Span(1, 4)
-    )
-    dim_feedforward: int = setting(
-        256, "Width of the hidden layer that every step passes by itself.", Integral, low=1, high=65_536
-    )
-    activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
-    dropout: float = setting(
-        0.1, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
-    )
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
@@ -63,8 +48,7 @@ class TransformerXLModel(HeadSettings, WindowRegressor):
                 f"segment_length={self.segment_length} and memory_length={self.memory_length} let a step "
                 f"look at {keys:,} steps, which takes memory for each of them: at most {MOST_KEYS:,}"
             )
-        if self.d_model % self.nhead:
-            yield f"d_model must be a multiple of nhead, got {self.d_model} and {self.nhead}"
+        yield from self.head_problems()
 
     def build_network(self, sizes: Sizes) -> TransformerXLNetwork:
         """Return this model's network with fresh weights."""
@@ -72,11 +56,5 @@ class TransformerXLModel(HeadSettings, WindowRegressor):
             sizes,
             segment_length=self.segment_length,
             memory_length=self.memory_length,
-            d_model=self.d_model,
-            nhead=self.nhead,
-            num_layers=self.num_layers,
-            dim_feedforward=self.dim_feedforward,
-            activation=self.activation,
-            dropout=self.dropout,
-            head=self.head_shape(),
+            **self.encoder_layers(),
         )
