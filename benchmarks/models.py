@@ -6,10 +6,10 @@
 
 The sets and how they are divided: sets.py; a run is fitted and scored on the test part, as accuracy.py does.
 In its textbook form a network has the defaults of its estimator (20 rows of context, batches of 32, Adam at
-.001, squared errors) and ``STEPS`` steps of training, unless ``--steps`` says otherwise; its recipe was chosen
-on validation. Every run is one line of results/models.jsonl, with the machine, the versions and the date; a
-run that is in the file is not repeated. Times are seconds of the processor, so that several of these commands
-can run side by side, one thread each.
+.001, squared errors) and ``STEPS`` steps of training, unless ``--steps`` says otherwise; its recipe was
+chosen on validation. Every run is one line of results/models.jsonl, with the machine, the versions and the
+date; a run that is in the file is not repeated. Times are seconds of the processor, so that several of these
+commands can run side by side, one thread each.
 """
 
 import argparse
