@@ -30,17 +30,18 @@ BOTH = {"linear_skip": True, "last_value_residual": True}
 LARGE = MAE | PATCHES | {"linear_skip": True, "hidden_size": 256, "max_steps": 2000}
 STACK = {"hidden_size": 64, "num_layers": 2, "dropout": 0.0}
 
+ENCODER = {"patch_length": 24, "d_model": 64, "nhead": 4, "dim_feedforward": 128}
+
 OTHERS: dict[str, dict[str, Any]] = {  # small networks, since the time of a fit counts too
     "cnn": {"pool_size": 8},
-    "tcn": {"channels": 32, "num_layers": 6},
-    "transformer": {},
-    "patchtst": {"patch_length": 24, "d_model": 64, "nhead": 4, "dim_feedforward": 128},
+    "tcn": {"channels": 32, "num_layers": 6, "batch_size": 32},
+    "transformer": ENCODER,
+    "patchtst": ENCODER,
     "mlp": {},
-    "transformer_xl": {},
-    "reformer": {},
+    "transformer_xl": ENCODER | {"segment_length": 4, "memory_length": 4},
+    "reformer": ENCODER | {"chunk_length": 4},
 }
 WAYS: dict[str, dict[str, Any]] = {
-    "skip, rate .001": {"linear_skip": True, "learning_rate": 1e-3},
     "both, rate .001": BOTH | {"learning_rate": 1e-3},
     "both, rate .003": BOTH,
 }
@@ -106,7 +107,7 @@ CANDIDATES: dict[str, tuple[str, dict[str, Any]]] = {
     ),
     "5 gru, both, batch 128": ("gru", MAE | PATCHES | BOTH | {"batch_size": 128}),
     "5 rnn, both, batch 128": ("rnn", MAE | PATCHES | BOTH | {"batch_size": 128}),
-    # Sixth round: the other networks, each with the shared options in three ways.
+    # Sixth round: the other networks, each with the shared options in two ways.
     **{
         f"6 {network}, {way}": (network, MAE | OTHERS[network] | options)
         for network in OTHERS

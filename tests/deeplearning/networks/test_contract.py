@@ -51,24 +51,26 @@ def attentive(**settings):
     return lambda sizes: AttentionLSTMNetwork(sizes, **({"hidden_sizes": (8, 8), "dropout": 0.2} | settings))
 
 
+ATTENTION_LAYERS = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
+
+
 def transformer(**settings):
-    settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dropout": 0.1} | settings
+    settings = ATTENTION_LAYERS | settings
     return lambda sizes: TransformerNetwork(sizes, **settings)
 
 
-def transformer_xl(sizes):
-    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    return TransformerXLNetwork(sizes, segment_length=5, memory_length=4, **layers)
+def transformer_xl(**settings):
+    settings = ATTENTION_LAYERS | {"segment_length": 5, "memory_length": 4} | settings
+    return lambda sizes: TransformerXLNetwork(sizes, **settings)
 
 
-def reformer(sizes):
-    layers = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    return ReformerNetwork(sizes, chunk_length=3, num_hashes=2, **layers)
+def reformer(**settings):
+    settings = ATTENTION_LAYERS | {"chunk_length": 3, "num_hashes": 2} | settings
+    return lambda sizes: ReformerNetwork(sizes, **settings)
 
 
 def patchtst(sizes):
-    encoder = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 16, "dropout": 0.1}
-    return PatchTSTNetwork(sizes, patch_length=5, stride=3, **encoder)
+    return PatchTSTNetwork(sizes, patch_length=5, stride=3, **ATTENTION_LAYERS)
 
 
 def mlp(sizes):
@@ -125,8 +127,11 @@ NETWORKS = {
     "tcn": tcn,
     "transformer": transformer(),
     "transformer of both directions": transformer(causal=False, positional="learned", dim_feedforward=12),
-    "transformer xl": transformer_xl,
-    "reformer": reformer,
+    "transformer over uneven patches": transformer(patch_length=5, positional="learned"),
+    "transformer xl": transformer_xl(),
+    "transformer xl over patches": transformer_xl(patch_length=2, segment_length=2, memory_length=2),
+    "reformer": reformer(),
+    "reformer over patches": reformer(patch_length=2),
     "patchtst": patchtst,
     "mlp": mlp,
     "nlinear": NLinearNetwork,

@@ -117,7 +117,7 @@ def test_states_of_patches_are_those_of_a_layer_that_reads_patches():
 
 
 def test_networks_without_states_refuse_by_name():
-    transformer = TransformerNetwork(SIZES, d_model=8, nhead=2, num_layers=1, dropout=0.0)
+    transformer = TransformerNetwork(SIZES, d_model=8, nhead=2, num_layers=1, dim_feedforward=16, dropout=0.0)
     for network in (NLinearNetwork(SIZES), transformer, CustomNetwork(nn.Linear(1, 1), SIZES)):
         for outer in (network, LinearSkip(network, SIZES)):
             with pytest.raises(UnsupportedError, match=f"{type(network).__name__} has no states"):

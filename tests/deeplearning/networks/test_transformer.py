@@ -16,7 +16,7 @@ SIZES = Sizes(context=12, horizon=5, past=3, targets=2)
 
 def make(sizes=SIZES, **settings):
     torch.manual_seed(0)
-    settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dropout": 0.1} | settings
+    settings = {"d_model": 8, "nhead": 2, "num_layers": 2, "dim_feedforward": 32, "dropout": 0.1} | settings
     return TransformerNetwork(sizes, **settings).eval()
 
 

@@ -20,8 +20,12 @@ class EncoderSettings(HeadSettings):
     num_layers: int = setting(
         2, "Layers, one on top of the other.", Integral, low=1, high=64, search=Span(1, 4)
     )
-    dim_feedforward: int = setting(
-        256, "Width of the hidden layer that every step passes by itself.", Integral, low=1, high=65_536
+    dim_feedforward: int | None = setting(
+        None,
+        "Width of the hidden layer that every step passes by itself; None: four times d_model.",
+        Integral,
+        low=1,
+        high=65_536,
     )
     activation: str = setting("gelu", "Of that hidden layer.", str, choices=tuple(ACTIVATIONS))
     dropout: float = setting(
@@ -39,7 +43,7 @@ class EncoderSettings(HeadSettings):
             "d_model": self.d_model,
             "nhead": self.nhead,
             "num_layers": self.num_layers,
-            "dim_feedforward": self.dim_feedforward,
+            "dim_feedforward": 4 * self.d_model if self.dim_feedforward is None else self.dim_feedforward,
             "activation": self.activation,
             "dropout": self.dropout,
             "head": self.head_shape(),

@@ -44,6 +44,13 @@ class PatchTSTModel(EncoderSettings, WindowRegressor):
     num_layers: int = setting(
         3, "Layers, one on top of the other.", Integral, low=1, high=64, search=Span(1, 4)
     )
+    dim_feedforward: int | None = setting(
+        256,
+        "Width of the hidden layer that every patch passes by itself; None: four times d_model.",
+        Integral,
+        low=1,
+        high=65_536,
+    )
     dropout: float = setting(
         0.2, "Share of outputs dropped in every layer.", Real, low=0, high=0.99, search=Span(0.0, 0.5)
     )

@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
+from timeseries.deeplearning.models.patching import PatchSettings
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
@@ -16,7 +17,7 @@ CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 
 @settings_class
-class RecurrentRegressor(HeadSettings, WindowRegressor):
+class RecurrentRegressor(HeadSettings, PatchSettings, WindowRegressor):
     """Predict with a stack of recurrent layers."""
 
     cell: ClassVar[str]
@@ -44,10 +45,6 @@ class RecurrentRegressor(HeadSettings, WindowRegressor):
         choices=CELL_ACTIVATIONS,
     )
     bidirectional: bool = setting(False, "Read the past window from both ends.", bool)
-    patch_length: int = setting(
-        1, "Steps that the recurrence reads at once: a window of T takes T / patch_length.", Integral, low=1
-    )
-
     truncated_bptt_steps: int | None = setting(
         None,
         "Steps that gradients flow back through at most; the state is carried on, detached. None: all.",

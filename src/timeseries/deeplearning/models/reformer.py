@@ -6,13 +6,14 @@ from typing import ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.encoder import EncoderSettings
+from timeseries.deeplearning.models.patching import PatchSettings
 from timeseries.deeplearning.networks.reformer import ReformerNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
 
 
 @settings_class
-class ReformerModel(EncoderSettings, WindowRegressor):
+class ReformerModel(EncoderSettings, PatchSettings, WindowRegressor):
     """Predict with attention among steps that are hashed alike, and reversible layers (Kitaev et al. 2020).
 
     Memory grows with the window, not with its square, and hardly with the number of layers.
@@ -61,5 +62,6 @@ class ReformerModel(EncoderSettings, WindowRegressor):
             chunk_length=self.chunk_length,
             num_hashes=self.num_hashes,
             num_buckets=self.num_buckets,
+            patch_length=self.patch_length,
             **self.encoder_layers(),
         )

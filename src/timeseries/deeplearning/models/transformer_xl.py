@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.encoder import EncoderSettings
+from timeseries.deeplearning.models.patching import PatchSettings
 from timeseries.deeplearning.networks.transformer_xl import TransformerXLNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import setting, settings_class
@@ -14,7 +15,7 @@ MOST_KEYS = 4096
 
 
 @settings_class
-class TransformerXLModel(EncoderSettings, WindowRegressor):
+class TransformerXLModel(EncoderSettings, PatchSettings, WindowRegressor):
     """Predict with a Transformer that reads segments and remembers those before (Dai et al. 2019).
 
     Examples
@@ -42,7 +43,7 @@ class TransformerXLModel(EncoderSettings, WindowRegressor):
         yield from found
         if found:
             return
-        keys = min(self.segment_length + self.memory_length, self.sequence_length)
+        keys = min(self.segment_length + self.memory_length, self.tokens(self.sequence_length))
         if keys > MOST_KEYS:
             yield (
                 f"segment_length={self.segment_length} and memory_length={self.memory_length} let a step "
@@ -56,5 +57,6 @@ class TransformerXLModel(EncoderSettings, WindowRegressor):
             sizes,
             segment_length=self.segment_length,
             memory_length=self.memory_length,
+            patch_length=self.patch_length,
             **self.encoder_layers(),
         )

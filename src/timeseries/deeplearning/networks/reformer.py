@@ -10,6 +10,7 @@ from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head
 from timeseries.deeplearning.layers.inputs import WindowInputs
 from timeseries.deeplearning.layers.last_present import known_states
 from timeseries.deeplearning.layers.lsh_attention import LSHAttention
+from timeseries.deeplearning.layers.patches import into_patches, patch_count
 from timeseries.deeplearning.layers.positional import sinusoidal_positions
 from timeseries.deeplearning.layers.reversible import ReversibleLayer, run_reversibly
 from timeseries.deeplearning.networks.base import ForecastNetwork
@@ -83,6 +84,8 @@ class ReformerNetwork(ForecastNetwork):
         Share dropped of what attention and hidden layers give.
     activation : str
         Of the hidden layers: a name of ``ACTIVATIONS``.
+    patch_length : int
+        Steps that are read as one (L); all that is said of a step then holds for a patch.
     head : HeadShape
         What stands before the last linear layer.
     """
@@ -100,12 +103,14 @@ class ReformerNetwork(ForecastNetwork):
         dim_feedforward: int,
         dropout: float,
         activation: str = "gelu",
+        patch_length: int = 1,
         head: HeadShape = BARE,
     ) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)
-        self.embed = nn.Linear(self.inputs.width, d_model)
-        buckets = bucket_count(sizes.context, chunk_length) if num_buckets is None else num_buckets
+        self.embed = nn.Linear(self.inputs.width * patch_length, d_model)
+        steps = patch_count(sizes.context, patch_length, patch_length)
+        buckets = bucket_count(steps, chunk_length) if num_buckets is None else num_buckets
         self.layers = nn.ModuleList(
             ReformerLayer(
                 d_model,
@@ -119,12 +124,13 @@ class ReformerNetwork(ForecastNetwork):
             for _ in range(num_layers)
         )
         self.norm = nn.LayerNorm(2 * d_model)
-        self.width, self.masked = d_model, sizes.masked
+        self.width, self.masked, self.patch_length = d_model, sizes.masked, patch_length
         self.head = forecast_head(2 * d_model + sizes.masked, sizes, head)
 
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
         x, present = self.inputs(window)  # (B, T, W), (B, T)
+        x, present = into_patches(x, present, self.patch_length)  # (B, T/L, L*W), (B, T/L)
         x = self.embed(x) + sinusoidal_positions(x.shape[1], self.width).to(x)  # (B, T, d_model)
         layers = cast("list[ReversibleLayer]", list(self.layers))
         states = self.norm(torch.cat(run_reversibly(layers, x, x, present), dim=-1))  # (B, T, 2*d_model)

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head
 from timeseries.deeplearning.layers.inputs import WindowInputs
+from timeseries.deeplearning.layers.patches import into_patches
 from timeseries.deeplearning.layers.relative_attention import RelativeLayer, segment_mask
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Sizes, Window
@@ -32,6 +33,8 @@ class TransformerXLNetwork(ForecastNetwork):
         Share dropped in every layer.
     activation : str
         Of the hidden layers: a name of ``ACTIVATIONS``.
+    patch_length : int
+        Steps that are read as one (L); all that is said of a step then holds for a patch.
     head : HeadShape
         What stands before the last linear layer.
     """
@@ -48,11 +51,12 @@ class TransformerXLNetwork(ForecastNetwork):
         dim_feedforward: int,
         dropout: float,
         activation: str = "gelu",
+        patch_length: int = 1,
         head: HeadShape = BARE,
     ) -> None:
         super().__init__()
         self.inputs = WindowInputs(sizes)
-        self.embed = nn.Linear(self.inputs.width, d_model)
+        self.embed = nn.Linear(self.inputs.width * patch_length, d_model)
         self.layers = nn.ModuleList(
             RelativeLayer(
                 d_model,
@@ -66,10 +70,12 @@ class TransformerXLNetwork(ForecastNetwork):
         self.norm = nn.LayerNorm(d_model)
         self.head = forecast_head(d_model, sizes, head)
         self.segment_length, self.memory_length = segment_length, memory_length
+        self.patch_length = patch_length
 
     def forward(self, window: Window) -> Tensor:
         """Map a window to a forecast (B, H, D, P)."""
         x, present = self.inputs(window)  # (B, T, W), (B, T)
+        x, present = into_patches(x, present, self.patch_length)  # (B, T/L, L*W), (B, T/L)
         x = self.embed(x)  # (B, T, d_model)
         memories = [x[:, :0]] * len(self.layers)  # (B, 0, d_model) each
         *before, newest = segments(x.shape[1], self.segment_length)
