@@ -5,7 +5,6 @@ from dataclasses import replace
 import pytest
 import torch
 
-from timeseries.deeplearning.models.patching import PatchSettings
 from timeseries.deeplearning.models.reformer import ReformerModel
 from timeseries.deeplearning.models.transformer import TransformerModel
 from timeseries.deeplearning.models.transformer_xl import TransformerXLModel
@@ -55,10 +54,3 @@ def test_the_keys_of_a_memory_count_in_patches():
     TransformerXLModel(sequence_length=8192, patch_length=2, **settings).check_settings()
     with pytest.raises(SettingError, match="at most 4,096"):
         TransformerXLModel(sequence_length=8200, patch_length=2, **settings).check_settings()
-
-
-@pytest.mark.parametrize(
-    ("steps", "length", "count"), [(1, 1, 1), (1, 9, 1), (9, 9, 1), (10, 9, 2), (96, 24, 4)]
-)
-def test_tokens_are_the_patches_that_hold_all_steps(steps, length, count):
-    assert PatchSettings(patch_length=length).tokens(steps) == count
