@@ -3,8 +3,8 @@
     TIMESERIES_DATA=... python benchmarks/guidance.py            # every table
     TIMESERIES_DATA=... python benchmarks/guidance.py width rate # some
 
-One thing is changed at a time, in an LSTM as textbooks stack it (recipe ``lstm_stacked``: 2 layers of 64; here
-48 rows of context and 600 steps), fitted to the training rows of two sets (sets.py) and scored on their
+One thing is changed at a time, in an LSTM as textbooks stack it (recipe ``lstm_stacked``: 2 layers of 64,
+here 48 rows of context and 600 steps), fitted to the training rows of two sets (sets.py) and scored on their
 validation rows; no test row is read. A cell is the error over that of the seasonal naive forecast: squared
 for ETTh1, absolute for PJM. One seed; what another one changes is in docs/benchmarks.md (about 1 %).
 """
