@@ -19,6 +19,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries", "timeseries.errors"],
     ["timeseries.memory", "timeseries.process", "timeseries.notes"],
     ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.leakage"],
+    ["timeseries.guidance"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],
     ["timeseries.in_sample", "timeseries.combination"],
     ["timeseries.steps"],

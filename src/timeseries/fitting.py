@@ -161,7 +161,7 @@ def fit_model(
     table = series_table(seen.panel, static)
     scaling = fit_scaling(table, train_rows - lost)
     later = index_windows(seen.panel.offsets, train_rows - lost, seen.panel.lengths, horizon=model.horizon)
-    train = _training_windows(seen.panel, train_rows - lost, model)
+    train = training_windows(seen.panel, train_rows - lost, model)
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
@@ -247,7 +247,7 @@ def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[st
     _refuse_short(panel, model.horizon, rows_lost(target_transform, panel.season_length))
     seen = _as_seen(model, panel, target_transform, panel.lengths).panel
     table = series_table(seen, Affine(*segment_statistics(seen.static, np.array([0, len(seen.ids)]))))
-    scaling, train = fit_scaling(table, seen.lengths), _training_windows(seen, seen.lengths, model)
+    scaling, train = fit_scaling(table, seen.lengths), training_windows(seen, seen.lengths, model)
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     return Rehearsal(model, ResidentGather(buffers, scaling, horizon=model.horizon), train)
@@ -273,7 +273,7 @@ def _refitted(
         buffers = Buffers(table, context=model.sequence_length, device=model.device)
     scaling = fit_scaling(buffers.table, seen.panel.lengths)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    train = _training_windows(seen.panel, seen.panel.lengths, model)
+    train = training_windows(seen.panel, seen.panel.lengths, model)
     trained = fit_network(model, gather, train, None, callback, keeper=keeper)
     if trained.interrupted:
         raise KeyboardInterrupt
@@ -346,7 +346,7 @@ def spread_evenly(windows: WindowIndex) -> tuple[Ints, Ints]:
     return windows.locate(np.unique(positions))
 
 
-def _training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
+def training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> WindowIndex:
     """Index the windows within the first ``rows`` (S,) of each series.
 
     A series that is long enough gives complete windows only, ``window_step`` rows apart; a shorter one gives

@@ -30,7 +30,9 @@ from timeseries.errors import (
     require_whole,
 )
 from timeseries.fitted import Answers, FittedForecaster
-from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model, rehearse
+from timeseries.fitting import TrainingInterrupted, fine_tune_model, fit_model, rehearse, training_windows
+from timeseries.guidance import LINEAR, advice, trend_note
+from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
 from timeseries.storage import pack, unpack
 from timeseries.table_forecaster import Table, TableForecaster, read_panel
@@ -159,6 +161,8 @@ class Forecaster(TableForecaster):
         panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)  # which checks its quantiles
         refuse_taken_names(panel, self.answers.levels or model.quantiles)
+        if verbose:
+            _tell_of_guidance(model, panel)
         checkpoints = wanted_checkpoints(checkpoint, resume)
         try:
             with sole_writer(checkpoints):
@@ -365,3 +369,13 @@ class Forecaster(TableForecaster):
         if self._patch_of_season:
             model.set_params(patch_length=season_patch(context, season))
         return model
+
+
+def _tell_of_guidance(model: WindowRegressor, panel: Panel) -> None:
+    """Say where experience speaks against a choice."""
+    windows = len(training_windows(panel, panel.lengths, model))
+    notes = [*advice(model.name, model.settings(), windows)]
+    if model.name not in LINEAR and (note := trend_note(panel.values[:, 0], panel.offsets)):
+        notes.append(note)
+    if notes:
+        tell("\n".join(notes))

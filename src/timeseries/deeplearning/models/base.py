@@ -53,6 +53,8 @@ from timeseries.errors import (
     require_path,
     require_whole,
 )
+from timeseries.guidance import advice
+from timeseries.notes import tell
 from timeseries.settings import constant, settings_class
 from timeseries.windows import Ints
 
@@ -166,6 +168,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """
         callback = listeners(callbacks, verbose=verbose is True)
         data = prepare(self, X, y, validation_split, window_weight, verbose=verbose)
+        if verbose and (notes := [*advice(self.name, self.settings(), len(data.train))]):
+            tell("\n".join(notes))
         wanted = wanted_checkpoints(checkpoint, resume)
         keeper = None
         if wanted is not None:
