@@ -452,6 +452,14 @@ def test_series_too_short_for_differences_are_dropped_where_that_is_allowed():
     assert kept.predict()["unique_id"].unique().tolist() == ["north", "south"]
 
 
+@pytest.mark.parametrize("loss", ["mape", "smape"])
+def test_a_share_of_a_transformed_target_is_no_loss(loss):
+    with pytest.raises(SettingError, match=f"loss='{loss}' is a share of the target.*'log'.*loss='mae'"):
+        make(["log"], loss=loss).fit(table())
+    make(loss=loss).fit(table())
+    make(["log"], loss="mae").fit(table())
+
+
 def test_quantiles_of_differences_without_calibration_are_refused():
     own = {"loss": "pinball", "quantiles": (0.1, 0.5, 0.9), "coverage": ()}
     with pytest.raises(SettingError, match="the sum of quantiles is not the quantile of the sum"):

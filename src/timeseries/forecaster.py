@@ -1,7 +1,7 @@
 """Tables in, forecasts out: fit, predict, update, evaluate, backtest, save, load."""
 
 import copy
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from os import PathLike
 from typing import Any, Self
@@ -15,6 +15,7 @@ from timeseries.continuation import continued, refuse_unfit
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.checkpoint import Checkpoints, sole_writer, wanted_checkpoints
 from timeseries.deeplearning.history import Callback, EpochRecord
+from timeseries.deeplearning.losses import POINT_LOSSES
 from timeseries.deeplearning.models import WindowRegressor
 from timeseries.deeplearning.progress import listeners
 from timeseries.deeplearning.rehearsal import (
@@ -365,10 +366,18 @@ class Forecaster(TableForecaster):
             context = max(1, min(2 * max(self.horizon, season), longest // 2))
         model = copy.copy(self.estimator)
         model.set_params(sequence_length=context, horizon=self.horizon)
-        model.check_settings()
+        model.check_settings(*self._misfits(model))
         if self._patch_of_season:
             model.set_params(patch_length=season_patch(context, season))
         return model
+
+    def _misfits(self, model: WindowRegressor) -> Iterator[str]:
+        loss = POINT_LOSSES.get(model.loss) if isinstance(model.loss, str) else None
+        if self.target_transform and loss is not None and loss.relative:
+            yield (
+                f"loss={model.loss!r} is a share of the target, of which target_transform="
+                f"{list(self.target_transform)} leaves other numbers: take loss='mae', or no transform"
+            )
 
 
 def _tell_of_guidance(model: WindowRegressor, panel: Panel) -> None:
