@@ -27,22 +27,45 @@ import pandas as pd
 import accuracy
 import sets
 from machine import describe
-from timeseries import Forecaster, Panel, TableLayout
+from timeseries import Forecaster, LSTMModel, Panel, TableLayout
 from timeseries.deeplearning.models import MODELS
-from timeseries.deeplearning.recipes import RECIPES
 
 RESULTS = Path(__file__).parent / "results" / "models.jsonl"
 SETS = ("etth1", "etth2", "pjm")
 FORMS = ("textbook", "recipe")
 STEPS = 3000  # in its textbook form: of seven series, 100 epochs would be 190 000 steps, most of an hour
 PREDICTIONS = 20  # timed
-COSTS = ("parameters", "fit s", "predict ms")  # medians over the seeds
+PRESET = "lstm_keras"  # the network of the Keras textbooks as it stands there: it has no other form
+GOOD_FOR = {
+    "last value": "what does not move",
+    "seasonal naive": "what repeats",
+    "rnn": "short memories; the smallest state",
+    "lstm": "long memory in one state: the first to try",
+    "gru": "as lstm, with three quarters of the weights",
+    "bilstm": "windows whose beginning explains their end; labels rather than forecasts",
+    "bigru": "as bilstm, with three quarters of the weights",
+    "attention_lstm": "windows in which few steps decide; its weights can be drawn",
+    "cnn": "shapes, wherever in the window they stand",
+    "tcn": "long windows in few layers; every position trained at once",
+    "transformer": "steps that refer to distant ones; much data",
+    "patchtst": "long windows and many series, channel by channel",
+    "mlp": "the plain network that others must beat",
+    "nlinear": "little data, little time: the map that others must beat",
+    "dlinear": "the same, trend and rest apart",
+    "transformer_xl": "windows too long to attend to in one piece",
+    "reformer": "windows of thousands of steps in little memory",
+    PRESET: "comparing with the textbooks",
+}
+NETWORKS = [name for name in GOOD_FOR if name in MODELS or name == PRESET]
+COSTS = {"parameters": ",.0f", "fit s": ".0f", "predict ms": ".1f"}  # medians over the seeds
 COSTED = "etth1"  # the set whose costs are shown
 
 
 def forecaster(network: str, form: str, protocol: sets.Protocol, seed: int, steps: int) -> Forecaster:
     """Return a network in one of its forms; ``steps`` are those of its textbook form."""
     own = {"horizon": protocol.horizon, "season": protocol.season, "seed": seed, "coverage": ()}
+    if network == PRESET:
+        return Forecaster(network, context_length=LSTMModel().sequence_length, max_steps=steps, **own)
     if form == "recipe":
         return Forecaster(network, context_length=protocol.context, **own)
     bare = MODELS[network]()
@@ -103,16 +126,22 @@ def tables() -> None:
     first = {name: next(iter(accuracy.MEASURES[name])) for name in SETS}
     plain = pd.DataFrame([row for name in SETS for row in simple(name)])
     for form, mine in runs.groupby("form", sort=False):
-        print(
-            f"\n{form}\n\n| | {' | '.join(f'{name}, {first[name]}' for name in SETS)} | {' | '.join(COSTS)} |"
-        )
-        print("|---" * (1 + len(SETS) + len(COSTS)) + "|")
-        for title, rows in [*plain.groupby("network", sort=False), *mine.groupby("network")]:
-            cells = [cell(rows.loc[rows["set"] == name, first[name]]) for name in SETS]
+        heads = ["", *(f"{name}, {first[name]}" for name in SETS), *COSTS, "good for"]
+        print(f"\n{form}\n\n| {' | '.join(heads)} |\n{'|---' * len(heads)}|")
+        for title, rows in [*plain.groupby("network", sort=False), *in_order(mine)]:
+            errors = [rows[rows["set"] == name].get(first[name], pd.Series()) for name in SETS]
             costs = ["" for _ in COSTS]
             if "fit s" in rows:
-                costs = [f"{rows.loc[rows['set'] == COSTED, cost].median():,.4g}" for cost in COSTS]
-            print(f"| {title} | {' | '.join(cells + costs)} |")
+                costs = [
+                    f"{rows.loc[rows['set'] == COSTED, c].median():{style}}" for c, style in COSTS.items()
+                ]
+            print(f"| {' | '.join([title, *map(cell, errors), *costs, GOOD_FOR[title]])} |")
+
+
+def in_order(runs: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Return the runs of each network, in the order of `NETWORKS`."""
+    groups = dict(list(runs.groupby("network")))
+    return [(network, groups[network]) for network in NETWORKS if network in groups]
 
 
 def cell(errors: "pd.Series[float]") -> str:
@@ -127,7 +156,7 @@ def main() -> None:
     """Run what is missing, or print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--sets", nargs="+", choices=SETS, default=list(SETS))
-    parser.add_argument("--networks", nargs="+", choices=list(MODELS), default=list(MODELS))
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=NETWORKS)
     parser.add_argument("--forms", nargs="+", choices=FORMS, default=list(FORMS))
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=STEPS, help="of the textbook form")
@@ -141,7 +170,7 @@ def main() -> None:
     chosen = itertools.product(range(options.seeds), options.forms, options.sets, options.networks)
     for seed, form, name, network in chosen:
         title = form if form == "recipe" or options.steps == STEPS else f"{form}, {options.steps:,} steps"
-        if (name, network, title, seed) in done or (form == "recipe" and network not in RECIPES):
+        if (name, network, title, seed) in done or (form == "recipe" and network == PRESET):
             continue
         run = measure(network, form, name, seed, options.steps) | {"form": title}
         with RESULTS.open("a") as file:
