@@ -86,7 +86,7 @@ def trend() -> None:
 
 TABLES: dict[str, Callable[[], None]] = {
     **{name: (lambda rungs=rungs: ladder(rungs)) for name, rungs in LADDERS.items()},
-    "window": lambda: ladder(WINDOWS, ("lstm_stacked", "nlinear")),
+    "window": lambda: ladder(WINDOWS, ("lstm_stacked", "mlp", "nlinear")),
     "history": history,
     "trend": trend,
 }

@@ -35,12 +35,13 @@ _PATCHES = _TRAINING | {
     "hidden_size": 128,
     "num_layers": 1,
 }
-_TEXTBOOK = _TRAINING | {
+_WINDOW = _TRAINING | {
     "instance_norm": True,
+    "last_value_residual": True,
     "linear_skip": True,
-    "learning_rate": 1e-3,
     "batch_size": 64,
 }
+_ENCODER = _WINDOW | {"patch_length": OF_SEASON, "d_model": 64, "nhead": 4, "dim_feedforward": 128}
 
 RECIPES: dict[str, Recipe] = {
     "lstm": Recipe("lstm", _PATCHES, "an LSTM that reads a season at once: accurate in seconds"),
@@ -71,13 +72,9 @@ RECIPES: dict[str, Recipe] = {
     ),
     "gru": Recipe("gru", _PATCHES, "the same with gated recurrent units"),
     "rnn": Recipe("rnn", _PATCHES, "the same with plain recurrent units"),
-    "bilstm": Recipe(
-        "bilstm", _PATCHES, "an LSTM that reads its window from both ends (not part of the search)"
-    ),
-    "bigru": Recipe("bigru", _PATCHES, "the same with gated recurrent units (not part of the search)"),
-    "attention_lstm": Recipe(
-        "attention_lstm", _PATCHES, "an LSTM that looks back at all its states (not part of the search)"
-    ),
+    "bilstm": Recipe("bilstm", _PATCHES, "an LSTM that reads its window from both ends"),
+    "bigru": Recipe("bigru", _PATCHES, "the same with gated recurrent units"),
+    "attention_lstm": Recipe("attention_lstm", _PATCHES, "an LSTM that looks back at all its states"),
     "lstm_keras": Recipe(
         "lstm",
         {
@@ -92,34 +89,28 @@ RECIPES: dict[str, Recipe] = {
             "batch_size": 32,
             "epochs": 50,
         },
-        "the two ReLU LSTM layers of the Keras textbooks, as they stand there (not part of the search)",
+        "the two ReLU LSTM layers of the Keras textbooks, as they stand there",
     ),
     "nlinear": Recipe("nlinear", _TRAINING, "one linear map: the honest small model"),
     "dlinear": Recipe("dlinear", _TRAINING | {"instance_norm": True}, "two linear maps, of trend and rest"),
-    "transformer": Recipe(
-        "transformer",
-        {"instance_norm": True, "batch_size": 32, "epochs": 1000, "max_steps": 1000, "clip_norm": 1.0},
-        "a causal Transformer (not part of the search)",
-    ),
-    "cnn": Recipe(
-        "cnn", _TEXTBOOK | {"pool_size": 8}, "convolutions over the window (not part of the search)"
-    ),
+    "transformer": Recipe("transformer", _ENCODER, "a causal Transformer over whole seasons"),
+    "cnn": Recipe("cnn", _WINDOW | {"pool_size": 8}, "convolutions over the window"),
     "tcn": Recipe(
         "tcn",
-        _TEXTBOOK | {"channels": 32, "num_layers": 6},  # which see 253 steps
-        "dilated causal convolutions (not part of the search)",
+        _WINDOW | {"channels": 32, "num_layers": 6, "batch_size": 32},  # which see 253 steps
+        "dilated causal convolutions",
     ),
-    "patchtst": Recipe(
-        "patchtst",
-        _TEXTBOOK | {"patch_length": OF_SEASON, "d_model": 64, "nhead": 4, "dim_feedforward": 128},
-        "a Transformer over patches (not part of the search)",
-    ),
-    "mlp": Recipe("mlp", _TEXTBOOK, "hidden layers over the whole window (not part of the search)"),
+    "patchtst": Recipe("patchtst", _ENCODER, "a Transformer over overlapping patches of each channel"),
+    "mlp": Recipe("mlp", _WINDOW, "hidden layers over the whole window: fast, and hard to beat"),
     "transformer_xl": Recipe(
-        "transformer_xl", _TEXTBOOK, "a Transformer with a memory (not part of the search)"
+        "transformer_xl",
+        _ENCODER | {"segment_length": 4, "memory_length": 4},  # patches
+        "a Transformer with a memory of the seasons before",
     ),
     "reformer": Recipe(
-        "reformer", _TEXTBOOK, "hashed attention and reversible layers (not part of the search)"
+        "reformer",
+        _ENCODER | {"chunk_length": 4},  # patches
+        "hashed attention among seasons, and reversible layers",
     ),
     "custom": Recipe("custom", _TRAINING, "a network of your own"),
 }
