@@ -158,7 +158,7 @@ def _positive(half: Floats, rows: Floats) -> Floats:
     return np.where(half > rounding, half, 0.5)
 
 
-class TransformerNotFittedError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
+class UnfittedEstimatorError(NotFittedError, SklearnNotFittedError):  # type: ignore[misc]
     """What both this library and scikit-learn promise to raise before fit()."""
 
 
@@ -335,7 +335,7 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
     def _require_fitted(self) -> None:
         """Raise unless ``fit`` has been called."""
         if not hasattr(self, "scale_"):
-            raise TransformerNotFittedError(
+            raise UnfittedEstimatorError(
                 "This DataNormalizer is not fitted yet. Call fit(training_rows) first."
             )
 

@@ -193,29 +193,34 @@ class Settings:
 
     config: InitVar[Any] = field(default=None, kw_only=False)
 
-    def __new__(cls, config: Any = None, **settings: Any) -> Self:
+    def __new__(cls, config: Any = None, *more: Any, **settings: Any) -> Self:
         """Refuse a misspelt keyword with a hint, before Python refuses it without one.
 
         What else is wrong is told with it; alone it waits for the use: scikit-learn wants no error here.
         """
+        if more or not (config is None or isinstance(config, Mapping)):
+            raise SettingError(
+                f"{cls.__name__} takes one dictionary of settings, {cls.__name__}({{'hidden_size': 64}}), or "
+                f"keywords, {cls.__name__}(hidden_size=64); got {', '.join(map(shown, (config, *more)))}."
+            )
+        named: Mapping[str, Any] = config or {}
+        if twice := [name for name in settings if name in named]:
+            raise SettingError(
+                f"{cls.__name__} was given {', '.join(twice)} twice: in config, and by keyword."
+            )
         known = [f.name for f in fields(cls)]
-        given = settings | dict(_named(config))
+        given = settings | dict(named)
         unknown = [name for name in given if name not in known]
         if unknown:
             problems = [str(unknown_name(f"{cls.__name__} setting", name, known)) for name in unknown]
             made: Any = cls
-            rest = made(
-                None if isinstance(config, Mapping) else config,
-                **{name: given[name] for name in known if name in given},
-            )
+            rest = made(**{name: given[name] for name in known if name in given})
             others = "; ".join(rest.problems())
             raise SettingError(" ".join(problems) + (f" Besides, {others}." if others else ""))
         return super().__new__(cls)
 
     def __post_init__(self, config: Any) -> None:
-        if config is not None and not isinstance(config, Mapping):
-            self.unusable_config = config  # problems() reports it: scikit-learn wants no error here
-        for name, value in _named(config).items():
+        for name, value in (config or {}).items():
             setattr(self, name, value)
 
     def settings(self) -> dict[str, Any]:
@@ -224,8 +229,6 @@ class Settings:
 
     def problems(self) -> Iterator[str]:
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
-        if hasattr(self, "unusable_config"):
-            yield f"config must be a dictionary of settings, got {shown(self.unusable_config)}"
         for f in fields(self):
             problem = f.metadata["rule"].problem(f.name, getattr(self, f.name))
             if problem:
@@ -261,8 +264,3 @@ def _own_number(value: Any) -> Any:
     if isinstance(value, (tuple, list)) and any(isinstance(part, np.generic) for part in value):
         return type(value)(map(_own_number, value))
     return value.item() if isinstance(value, np.generic) else value
-
-
-def _named(config: Any) -> Mapping[str, Any]:
-    """Return the settings in a config; one that is no dictionary has none."""
-    return config if isinstance(config, Mapping) else {}

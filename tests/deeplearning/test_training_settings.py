@@ -14,9 +14,14 @@ class Model(TrainingSettings):
     hidden_size: int = setting(64, "Width.", Integral, low=1)
 
 
-def test_a_config_is_unpacked_and_wins_over_keywords():
-    model = Model({"hidden_size": 8, "epochs": 3}, epochs=5)
-    assert (model.hidden_size, model.epochs) == (8, 3)
+def test_a_config_is_unpacked_beside_keywords():
+    model = Model({"hidden_size": 8, "epochs": 3}, batch_size=5)
+    assert (model.hidden_size, model.epochs, model.batch_size) == (8, 3, 5)
+
+
+def test_a_setting_in_config_and_by_keyword_is_refused():
+    with pytest.raises(SettingError, match=r"Model was given epochs, hidden_size twice"):
+        Model({"hidden_size": 8, "epochs": 3}, epochs=5, hidden_size=8)
 
 
 @pytest.mark.parametrize("make", [lambda: Model(hiden_size=8), lambda: Model({"hiden_size": 8})])
@@ -58,9 +63,10 @@ def test_quantiles_without_their_loss_are_refused():
         Model(quantiles=(0.1, 0.5, 0.9)).check_settings()
 
 
-def test_a_config_that_is_no_dictionary_is_reported_at_check():
-    with pytest.raises(SettingError, match="config must be a dictionary"):
-        Model(5).check_settings()
+@pytest.mark.parametrize("given", [(5,), ("hidden_size=3",), ([("hidden_size", 3)],), ({}, 2), (64, 2)])
+def test_a_config_that_is_no_dictionary_is_refused_at_once(given):
+    with pytest.raises(SettingError, match=r"Model takes one dictionary of settings, Model\(\{'hidden_size'"):
+        Model(*given)
 
 
 def test_defaults_are_the_textbook_ones_and_pass():

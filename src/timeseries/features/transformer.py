@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import _check_feature_names_in, check_array, validate_data
 
 from timeseries.errors import DataError
-from timeseries.normalization import TransformerNotFittedError, as_data_error
+from timeseries.normalization import UnfittedEstimatorError, as_data_error
 from timeseries.settings import Settings, settings_class
 from timeseries.tables.frames import as_source
 from timeseries.tables.layout import TableLayout
@@ -113,7 +113,7 @@ class FeatureTransformer(Settings, TransformerMixin, BaseEstimator, ABC):  # typ
     def _require_fitted(self) -> None:
         if not hasattr(self, "n_features_in_"):
             name = type(self).__name__
-            raise TransformerNotFittedError(f"This {name} is not fitted yet. Call fit(training_rows) first.")
+            raise UnfittedEstimatorError(f"This {name} is not fitted yet. Call fit(training_rows) first.")
 
     def _frame(self, X: Any, *, reset: bool) -> pd.DataFrame:
         """Return ``X`` as a frame of pandas, whatever its cells hold."""

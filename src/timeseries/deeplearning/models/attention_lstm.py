@@ -1,12 +1,12 @@
 """The LSTM with attention as an estimator."""
 
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from timeseries.deeplearning.engine import FORECAST_BATCH, Floats
+from timeseries.deeplearning.engine import FORECAST_BATCH
 from timeseries.deeplearning.layers.state_attention import SCORES
 from timeseries.deeplearning.models.recurrent import RecurrentRegressor
 from timeseries.deeplearning.networks.attention_lstm import AttentionLSTMNetwork
@@ -43,19 +43,21 @@ class AttentionLSTMModel(RecurrentRegressor):
         """Return this model's network with fresh weights."""
         return AttentionLSTMNetwork(sizes, attention=self.attention_score, **self.stack())
 
-    def attention(self, X: npt.ArrayLike) -> Floats:
+    def attention(self, X: npt.ArrayLike) -> Any:
         """Return how much each step of its window counts in the prediction of every row.
 
         Parameters
         ----------
-        X : array of shape (n, F)
+        X : array of shape (n, F) or (S, T, F), or list of arrays of shape (T_i, F)
             Rows in the order of time.
 
         Returns
         -------
-        array of shape (n, sequence_length)
-            The oldest step first, the row itself last. A row of weights sums to 1; steps before the first row
-            of X have the weight 0. With ``patch_length`` L there is one weight for every L steps.
+        array or list of arrays
+            In the shape of ``predict`` with one more axis, of length sequence_length: (n, sequence_length)
+            for rows. The oldest step first, the row itself last. A row of weights sums to 1; steps before the
+            first row of a sequence have the weight 0. With ``patch_length`` L there is one weight for every L
+            steps.
 
         Raises
         ------
@@ -64,11 +66,11 @@ class AttentionLSTMModel(RecurrentRegressor):
         DataError
             When X holds something that a network cannot read.
         """
-        *_, gather, series, origins = self._windows_of(X)
+        rows, gather, series, origins = self._windows_of(X)
         network, parts = cast("AttentionLSTMNetwork", self.network_), []
         with torch.inference_mode(), as_written(gather.device.type):
             for first in range(0, len(origins), FORECAST_BATCH):
                 part = slice(first, first + FORECAST_BATCH)
                 weights = network.attention(gather.window(series[part], origins[part]))  # (B, T)
                 parts.append(weights.cpu().numpy().astype(np.float64))
-        return np.concatenate(parts)  # (n, T)
+        return self._shaped(rows, np.concatenate(parts))  # (n, T) for rows

@@ -11,7 +11,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, RegressorMixin, clone
 from sklearn.metrics import r2_score
 from sklearn.utils import Tags
-from sklearn.utils.validation import check_is_fitted
 
 from timeseries import metrics
 from timeseries.deeplearning import artifact
@@ -22,7 +21,7 @@ from timeseries.deeplearning.checkpoint import (
     wanted_checkpoints,
 )
 from timeseries.deeplearning.engine import Encoded, Floats, encode, fit_network, forecast, sizes_for
-from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
+from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling
 from timeseries.deeplearning.history import Callback, EpochRecord
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.deeplearning.losses import kept_loss, loss_kept
@@ -54,6 +53,7 @@ from timeseries.errors import (
     require_whole,
 )
 from timeseries.guidance import advice
+from timeseries.normalization import UnfittedEstimatorError
 from timeseries.notes import tell
 from timeseries.settings import constant, settings_class
 from timeseries.windows import Ints
@@ -103,7 +103,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     @property
     def train_history(self) -> list[EpochRecord]:
         """One record per epoch: its number, steps, train_loss, val_loss and seconds."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         return self.history_
 
     def fit(
@@ -189,6 +189,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         self.sizes_ = sizes_for(self, data.table)
         self.center_, self.scale_ = data.scaling.center, data.scaling.scale  # (1, F+D) each
         self.one_target_, self.one_per_sequence_ = data.targets.one_target, data.targets.one_per_sequence
+        self.fitted_settings_ = self.settings()
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -266,7 +267,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
             As ``predict`` gives it, with a last axis of length P: (n, P) or (n, D, P) for rows. Quantiles are
             in the order of ``quantiles`` and never cross.
         """
-        if self.quantiles is None:
+        if self._fitted_levels is None:
             raise SettingError(
                 f"{type(self).__name__} forecasts a point. Fit it with loss='pinball' and, for example, "
                 "quantiles=(0.1, 0.5, 0.9)."
@@ -336,7 +337,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
 
     def save(self, path: str | PathLike[str]) -> None:
         """Write the fitted model to one file, in our safe format whatever the suffix."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         require_path(path)
         artifact.write(path, pack(self))
 
@@ -366,19 +367,31 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         """Return a copy with the device that it is to train on, and the door to the windows there."""
         scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
         placed.device = choose_device(self, data.table, scaling, data.train)
-        return placed, self._gather(data.table, scaling, placed.device)
+        buffers = Buffers(data.table, context=self.sequence_length, device=placed.device)
+        return placed, ResidentGather(buffers, scaling, horizon=self.horizon)
 
-    def _gather(self, table: SeriesTable, scaling: Scaling, device: str) -> ResidentGather:
-        buffers = Buffers(table, context=self.sequence_length, device=device)
-        return ResidentGather(buffers, scaling, horizon=self.horizon)
+    def _refuse_unfitted(self) -> None:
+        if not hasattr(self, "network_"):
+            name = type(self).__name__
+            raise UnfittedEstimatorError(
+                f"This {name} is not fitted yet. Call fit(X, y) or load(path) first."
+            )
+
+    @property
+    def _fitted_levels(self) -> tuple[float, ...] | None:
+        """The quantiles of the fit; settings that were changed since then wait for the next."""
+        return self.fitted_settings_["quantiles"]  # type: ignore[no-any-return]
 
     def _windows_of(self, X: npt.ArrayLike) -> tuple[Rows, ResidentGather, Ints, Ints]:
         """Read X; return its rows, the door to its windows, and series and last row of those asked for."""
-        check_is_fitted(self)
+        self._refuse_unfitted()
         rows = read_rows(self, X, reset=False)
         table = series_table(rows, np.zeros((len(rows.values), self.sizes_.targets)))  # none reaches a window
         scaling = Scaling(repeated(Affine(self.center_, self.scale_), table))
-        gather = self._gather(table, scaling, next(self.network_.parameters()).device.type)
+        device = next(self.network_.parameters()).device.type
+        # Anchored at what was learned: one huge value in the first row would cost all others their precision.
+        buffers = Buffers(table, context=self.sizes_.context, device=device, anchors=scaling)
+        gather = ResidentGather(buffers, scaling, horizon=self.sizes_.horizon)
         sequences = np.arange(len(rows.lengths))  # (S,)
         if not self.one_per_sequence_:
             return rows, gather, np.repeat(sequences, rows.lengths), np.arange(len(rows.values))  # (N,) each
@@ -398,7 +411,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
 
     def _points(self, quantiles: Floats) -> Floats:
         """Return the medians of (M, H, D, P), or what stands in their place: (M, H, D)."""
-        middle = 0 if self.quantiles is None else list(self.quantiles).index(0.5)
+        levels = self._fitted_levels
+        middle = 0 if levels is None else list(levels).index(0.5)
         return quantiles[..., middle]
 
     def _shaped(self, rows: Rows, answer: Floats) -> Any:

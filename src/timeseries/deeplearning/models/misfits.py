@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from timeseries.deeplearning.models.rows import Rows, Targets
+from timeseries.deeplearning.models.rows import Rows, Targets, held_out
 from timeseries.deeplearning.runtime import check_device
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.errors import LeakageWarning, SettingError, UnusedStepsWarning, require_switch, shown
@@ -30,6 +30,14 @@ def misfits(
     yield from _refusal(lambda: require_switch(verbose=verbose))
     if not (isinstance(validation_split, (int, float)) and 0 <= validation_split < 1):
         yield f"validation_split must be at least 0 and below 1, got {shown(validation_split)}"
+    elif validation_split and not held_out(rows, targets, validation_split).any():
+        kind = "sequences" if targets.one_per_sequence else "rows of a sequence"
+        yield f"validation_split={shown(validation_split)} holds out none of the {kind}: give more, or 0"
+    elif not validation_split and settings.patience is not None:
+        yield (
+            f"patience={shown(settings.patience)} needs rows to watch: fit(..., validation_split=0.1), or "
+            "patience=None"
+        )
 
 
 def _misfits_of_sizes(settings: TrainingSettings, rows: Rows, targets: Targets) -> Iterator[str]:

@@ -2,12 +2,14 @@
 
 from typing import Any, NamedTuple
 
+import numpy as np
 import numpy.typing as npt
 
 from timeseries.deeplearning.checkpoint import fingerprint
 from timeseries.deeplearning.gather import Affine, SeriesTable
 from timeseries.deeplearning.models.misfits import misfits, warn_of_data
 from timeseries.deeplearning.models.rows import (
+    Floats,
     Targets,
     read_rows,
     read_targets,
@@ -16,6 +18,7 @@ from timeseries.deeplearning.models.rows import (
     shared_scaling,
     split,
 )
+from timeseries.errors import DataError
 from timeseries.windows import WindowIndex
 
 
@@ -61,12 +64,26 @@ def prepare(
     model.check_settings(*against)
     warn_of_data(model, rows, targets)
     kind = {"one_per_sequence": targets.one_per_sequence}
-    train, validation = split(rows, share=validation_split, horizon=model.horizon, **kind)
+    parts = split(rows, targets, share=validation_split, horizon=model.horizon)
+    train = parts.train.windows(rows, model.horizon, model.window_step)
+    validation = parts.validation.windows(rows, model.horizon)
+    if weights is not None:
+        _refuse_weightless("training", train, weights)
+        _refuse_weightless("validation", validation, weights)
     table = series_table(rows, targets.values, weights)
     return Prepared(
         targets,
         table,
-        shared_scaling(table, train, **kind),
-        train.windows(rows, model.horizon, model.window_step),
-        validation.windows(rows, model.horizon),
+        shared_scaling(table, parts.train, **kind),
+        train,
+        validation,
     )
+
+
+def _refuse_weightless(part: str, windows: WindowIndex, weights: Floats) -> None:
+    """Refuse a part all of whose windows weigh nothing, by the weights (N,) of the rows that they end at."""
+    if len(windows) and not weights[windows.locate(np.arange(len(windows)))[1]].any():
+        raise DataError(
+            f"window_weight is 0 for every window of the {part} part, whose mean loss is then no number: "
+            "give some of them weight, or divide X and y otherwise."
+        )

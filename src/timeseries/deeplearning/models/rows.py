@@ -275,7 +275,13 @@ class Split(NamedTuple):
     validation: Part
 
 
-def split(rows: Rows, *, one_per_sequence: bool, share: float, horizon: int) -> Split:
+def held_out(rows: Rows, targets: Targets, share: float) -> Ints:
+    """Return how many last steps of each sequence a share is, or how many sequences with one target each."""
+    units = np.array([len(rows.lengths)]) if targets.one_per_sequence else rows.lengths  # (S,)
+    return np.round(units * share).astype(np.int64)
+
+
+def split(rows: Rows, targets: Targets, *, share: float, horizon: int) -> Split:
     """Hold the last ``share`` out: of the steps of each sequence, or of sequences with one target each.
 
     Raises
@@ -283,13 +289,14 @@ def split(rows: Rows, *, one_per_sequence: bool, share: float, horizon: int) -> 
     DataError
         If a part is left without any window.
     """
-    lengths = rows.lengths  # (S,)
+    lengths, share_of_each = rows.lengths, held_out(rows, targets, share)  # (S,) each
+    one_per_sequence = targets.one_per_sequence
     if one_per_sequence:
-        held = np.arange(len(lengths)) >= len(lengths) - round(len(lengths) * share)  # (S,)
+        held = np.arange(len(lengths)) >= len(lengths) - share_of_each  # (S,)
         last, none = lengths - 1, np.zeros_like(lengths)
         parts = Split(Part(last, np.where(held, none, lengths)), Part(last, np.where(held, lengths, none)))
     else:
-        stop = lengths - np.round(lengths * share).astype(np.int64)  # (S,)
+        stop = lengths - share_of_each  # (S,)
         parts = Split(Part(np.zeros_like(lengths), stop), Part(stop, lengths))
     trained, watching = (int(np.maximum(part.stop - part.start, 0).sum()) for part in parts)
     for part, count in zip(parts, (trained, watching), strict=True):

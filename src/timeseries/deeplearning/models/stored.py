@@ -1,6 +1,7 @@
 """A fitted estimator as what a file holds, and back."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import asdict
 from os import PathLike
 from typing import Any
@@ -17,10 +18,11 @@ from timeseries.errors import ArtifactError
 def pack(model: Any) -> Artifact:
     """Return everything that a fitted estimator knows."""
     device = next(model.network_.parameters()).device.type  # the one that "auto" chose
+    as_fitted = copy(model).set_params(**model.fitted_settings_)
     manifest: dict[str, Any] = {
         "kind": "estimator",
         "model": model.name,
-        "settings": model.stored_settings() | {"device": device},
+        "settings": as_fitted.stored_settings() | {"device": device},
         "sizes": asdict(model.sizes_),
         "history": model.history_,
         "one_target": model.one_target_,
@@ -52,6 +54,7 @@ def unpack(model: Any, stored: Artifact, path: str | PathLike[str], networks: Ma
         check_numbers(manifest, arrays)
         model.__init__(**model.restored_settings(manifest["settings"], networks))
         model.check_settings()
+        model.fitted_settings_ = model.settings()
         model.sizes_ = Sizes(**manifest["sizes"])
         model.network_ = unpack_network(model, model.sizes_, arrays)
         model.center_, model.scale_ = arrays["scaling.center"], arrays["scaling.scale"]
