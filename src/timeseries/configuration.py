@@ -37,7 +37,7 @@ def shared_settings() -> list[str]:
 def _named(model: str) -> tuple[Recipe, type[WindowRegressor]]:
     """Return the recipe of a name and its estimator."""
     if model not in NAMES:
-        raise unknown_name("model", model, NAMES)
+        raise unknown_name("model", model, known=NAMES)
     recipe = RECIPES[model]
     return recipe, model_class(recipe.model)
 
@@ -46,13 +46,19 @@ def _settings(made: type[Settings]) -> list[str]:
     return [name for name in setting_names(made) if name not in WINDOW_SETTINGS]
 
 
-def _unknown_setting(name: str, known: Sequence[str], forecaster: type[Any]) -> SettingError:
-    """Say which verb takes a name that is no setting, else what its nearest is."""
-    verbs = [verb for verb in VERBS if _takes(getattr(forecaster, verb), name)]
-    if not verbs:
-        return unknown_name("Forecaster setting", name, known)
+def _refuse_unknown(names: Sequence[str], known: Sequence[str], forecaster: type[Any]) -> None:
+    """Refuse names that are no setting: say which verb takes them, else what their nearest are."""
+    verbs = {name: [verb for verb in VERBS if _takes(getattr(forecaster, verb), name)] for name in names}
+    told = [_argument_of(name, takers) for name, takers in verbs.items() if takers]
+    if strange := [name for name, takers in verbs.items() if not takers]:
+        told.append(str(unknown_name("Forecaster setting", *strange, known=known)))
+    if told:
+        raise SettingError(" ".join(told))
+
+
+def _argument_of(name: str, verbs: Sequence[str]) -> str:
     last = f"{verbs[-1]}()" if len(verbs) == 1 else f"{'(), '.join(verbs[:-1])}() and {verbs[-1]}()"
-    return SettingError(
+    return (
         f"{name} is no setting of a Forecaster, but an argument of {last}. "
         f"Give it there: forecaster.{verbs[0]}(..., {name}=...)."
     )
@@ -102,10 +108,9 @@ def make_estimator(
             f"network, got {shown(model)}. Names: {', '.join(NAMES)}."
         )
     known = _settings(made)
-    for name in settings:
-        if name not in known:
-            columns = [f.name for f in fields(TableLayout)]
-            raise _unknown_setting(name, [*OWN_SETTINGS, *known, *columns], forecaster)
+    columns = [f.name for f in fields(TableLayout)]
+    unknown = [name for name in settings if name not in known]
+    _refuse_unknown(unknown, [*OWN_SETTINGS, *known, *columns], forecaster)
     chosen = recipe.settings | settings
     of_season = isinstance(patch := chosen.get("patch_length"), str) and patch == OF_SEASON
     if of_season:

@@ -21,10 +21,12 @@ when the wording of a message changes.
 """
 
 import os
-from collections.abc import Collection, Hashable, Iterable
+from collections.abc import Callable, Collection, Hashable, Iterable
 from difflib import get_close_matches
 from numbers import Integral
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar
+
+Checked = TypeVar("Checked")
 
 PLACE = ("file", "series", "column", "row", "line", "time", "value")
 """What a DataError can know of its first offender."""
@@ -200,20 +202,43 @@ def did_you_mean(name: object, known: Iterable[str]) -> str:
     " Did you mean 'hidden_size'?"
     """
     text = name if isinstance(name, str) else shown(name)
-    close = get_close_matches(text, list(known), n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
+    spelt = {other.lower(): other for other in known}
+    close = get_close_matches(text.lower(), spelt, n=1)
+    return f" Did you mean {spelt[close[0]]!r}?" if close else ""
 
 
-def unknown_name(kind: str, name: object, known: Iterable[str]) -> SettingError:
+def unknown_name(kind: str, *names: object, known: Iterable[str]) -> SettingError:
     """Build the one message used for every misspelt name of a setting, model, loss or metric.
 
-    >>> print(unknown_name("model", "lsmt", ["gru", "lstm"]))
-    Unknown model 'lsmt'. Did you mean 'lstm'? Known: gru, lstm.
+    >>> print(unknown_name("model", "lsmt", "GRU", known=["gru", "lstm"]))
+    Unknown model 'lsmt'. Did you mean 'lstm'? Unknown model 'GRU'. Did you mean 'gru'? Known: gru, lstm.
     """
     known = sorted(known)
-    return SettingError(
-        f"Unknown {kind} {shown(name)}.{did_you_mean(name, known)} Known: {', '.join(known)}."
-    )
+    told = [f"Unknown {kind} {shown(name)}.{did_you_mean(name, known)}" for name in names]
+    return SettingError(f"{' '.join(told)} Known: {', '.join(known)}.")
+
+
+class Refusals:
+    """What several checks refuse, told in one error.
+
+    >>> refusals = Refusals()
+    >>> refusals.of(lambda: require_whole(horizon=(0, 1)))
+    >>> refusals.of(lambda: 5)
+    5
+    >>> refusals.told
+    ['horizon must be a whole number >= 1, got 0.']
+    """
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def of(self, check: Callable[[], Checked]) -> Checked | None:
+        """Return what a check returns, or keep what it refuses and return None."""
+        try:
+            return check()
+        except SettingError as error:
+            self.told.append(str(error))
+            return None
 
 
 def require_known(kind: str, name: object, known: Collection[str]) -> None:
@@ -222,7 +247,7 @@ def require_known(kind: str, name: object, known: Collection[str]) -> None:
     >>> require_known("metric", "mae", {"mae": 1, "mse": 2})
     """
     if not isinstance(name, str) or name not in known:
-        raise unknown_name(kind, name, known)
+        raise unknown_name(kind, name, known=known)
 
 
 def require_whole(**settings: tuple[object, int]) -> None:

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from os import PathLike
 from typing import Any, Self
 
@@ -26,6 +26,8 @@ from timeseries.deeplearning.rehearsal import (
     find_learning_rate,
 )
 from timeseries.errors import (
+    Refusals,
+    SettingError,
     require_path,
     require_switch,
     require_whole,
@@ -81,7 +83,7 @@ class Forecaster(TableForecaster):
         self,
         model: str | WindowRegressor | type[Any] = "lstm",
         *,
-        horizon: int,
+        horizon: int | None = None,
         context_length: int | None = None,
         coverage: float | Sequence[float] | None = None,
         lower: float | None = None,
@@ -91,14 +93,25 @@ class Forecaster(TableForecaster):
         **settings: Any,
     ) -> None:
         columns = {f.name for f in fields(TableLayout)}
-        self.layout = TableLayout(**{name: value for name, value in settings.items() if name in columns})
-        self.horizon, self.context_length = horizon, context_length
+        layout = {name: value for name, value in settings.items() if name in columns}
         given = {name: value for name, value in settings.items() if name not in columns}
-        self.estimator, self._patch_of_season = make_estimator(model, given, type(self))
-        levels = choose_levels(coverage, self.estimator)
-        self.answers = Answers(levels=levels, lower=lower, upper=upper, integer=integer)
-        self.answers.check()
-        self.target_transform = transform_names(target_transform)
+        refusals = Refusals()
+        made = refusals.of(lambda: make_estimator(model, given, type(self)))
+        self.layout = refusals.of(lambda: TableLayout(**layout)) or TableLayout()
+        self.target_transform = refusals.of(lambda: transform_names(target_transform)) or ()
+        self.horizon, self.context_length = 0 if horizon is None else horizon, context_length
+        answers = Answers(lower=lower, upper=upper, integer=integer)
+        refusals.of(answers.check)
+        if made is not None:
+            self.estimator, self._patch_of_season = made
+            levels = refusals.of(lambda: choose_levels(coverage, self.estimator))
+            self.answers = replace(answers, levels=levels)
+            if refusals.told:  # what waits for fit when it is alone
+                refusals.of(self.check_settings)
+        if horizon is None:
+            refusals.told.append("A Forecaster needs to know how far: horizon=24, for example.")
+        if refusals.told:
+            raise SettingError(" ".join(refusals.told))
 
     def __repr__(self) -> str:
         return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
@@ -159,6 +172,7 @@ class Forecaster(TableForecaster):
         """
         require_switch(keep_validation=keep_validation)
         callback = listeners(callbacks, verbose=verbose)
+        self.check_settings()
         panel = self._read_to_fit(df, verbose=verbose)
         model = self._model_for(panel)  # which checks its quantiles
         refuse_taken_names(panel, self.answers.levels or model.quantiles)
@@ -182,6 +196,17 @@ class Forecaster(TableForecaster):
             raise
         self._tell_of_weak_intervals(verbose=verbose)
         return self
+
+    def check_settings(self) -> None:
+        """Raise one SettingError that lists every problem of the settings; ``fit`` asks it first."""
+        model = copy.copy(self.estimator)
+        model.set_params(horizon=self.horizon)
+        if self.context_length is not None:
+            model.set_params(sequence_length=self.context_length)
+        problems = [*model.problems(), *self._misfits(model)]
+        if problems:
+            told = "; ".join(problems).replace("sequence_length", "context_length")
+            raise SettingError(f"{type(self).__name__}: {told}.")
 
     def find_learning_rate(self, df: Table, *, steps: int = 100) -> LearningRateCurve:
         """Try growing learning rates on a copy, and show how the loss answers.
@@ -313,6 +338,7 @@ class Forecaster(TableForecaster):
 
         callback = listeners(callbacks, verbose=verbose)
         require_switch(keep_validation=keep_validation)
+        self.check_settings()
         return self._backtest(fit, df, windows=windows, step=step, gap=gap, refit=refit, verbose=verbose)
 
     def save(self, path: str | PathLike[str], *, history: bool = True) -> None:

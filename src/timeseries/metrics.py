@@ -451,7 +451,7 @@ def score(
     Score(value=None, reason='every observed truth is 0')
     """
     if name not in METRICS:
-        raise unknown_name("metric", name, METRICS)
+        raise unknown_name("metric", name, known=METRICS)
     given = {"truth": truth, "point": forecast, "scale": scale, "square_scale": square_scale}
     arrays: Any = {key: np.asarray(x, dtype=np.float64) for key, x in given.items() if x is not None}
     cases = Cases(**arrays)

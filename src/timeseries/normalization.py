@@ -1,5 +1,6 @@
 """Put every column on one scale, and bring forecasts back to the original units."""
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Integral, Real
@@ -174,7 +175,8 @@ def as_data_error() -> Iterator[None]:
     except TypeError as error:
         raise _NoNumbersError(str(error)) from error
     except (ValueError, OverflowError, RecursionError) as error:
-        raise DataError(str(error)) from error
+        whole_array = re.compile(r":\s*array=.*\]\.", re.DOTALL)  # which scikit-learn writes out
+        raise DataError(whole_array.sub(".", str(error))) from error
 
 
 @settings_class
@@ -371,7 +373,7 @@ class DataNormalizer(Settings, OneToOneFeatureMixin, TransformerMixin, BaseEstim
             raise SettingError(f"columns must be a list of names or positions, got {shown(columns)}.")
         for column in columns:
             if not isinstance(column, (str, Integral)) or column not in known:
-                raise unknown_name("column", column, map(str, names or known))
+                raise unknown_name("column", column, known=map(str, names or known))
         return np.array([known[column] for column in columns], dtype=np.int64)
 
     def _array(self, X: Any, width: int) -> Floats:

@@ -115,12 +115,13 @@ class Rule(NamedTuple):
             return None
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
-            return f"{name} must be {EXPECTED[self.kind]}, got {shown(value)}"
+            several = ", or several of them" if self.several else ""
+            return f"{name} must be {EXPECTED[self.kind]}{several}, got {shown(value)}"
         if self.constant:
             only = self.choices[0]
             return None if value == only else f"{name} must be {only!r}, got {value!r}: {self.help}"
         if self.choices and value not in self.choices:
-            return str(unknown_name(name.removeprefix("every "), value, self.choices)).rstrip(".")
+            return str(unknown_name(name.removeprefix("every "), value, known=self.choices)).rstrip(".")
         if self.kind in (Integral, Real):
             return self._out_of_range(name, value)  # type: ignore[arg-type]
         return None
@@ -212,11 +213,11 @@ class Settings:
         given = settings | dict(named)
         unknown = [name for name in given if name not in known]
         if unknown:
-            problems = [str(unknown_name(f"{cls.__name__} setting", name, known)) for name in unknown]
+            refusal = unknown_name(f"{cls.__name__} setting", *unknown, known=known)
             made: Any = cls
             rest = made(**{name: given[name] for name in known if name in given})
             others = "; ".join(rest.problems())
-            raise SettingError(" ".join(problems) + (f" Besides, {others}." if others else ""))
+            raise SettingError(str(refusal) + (f" Besides: {others}." if others else ""))
         return super().__new__(cls)
 
     def __post_init__(self, config: Any) -> None:

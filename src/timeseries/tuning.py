@@ -395,7 +395,7 @@ def _checked(
     problems = []
     for name, values in space.items():
         if name not in known:
-            raise unknown_name("setting to search", name, known)
+            raise unknown_name("setting to search", name, known=known)
         if given.get(name) is not None:
             problems.append(
                 f"{name} is given as {shown(given[name])} and searched too: leave out one of them"

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 from timeseries.deeplearning.callbacks import MLflowCallback, TensorBoardCallback
+from timeseries.deeplearning.history import Callback
 from timeseries.errors import MissingExtraError, SettingError
 from timeseries.forecaster import Forecaster
 
@@ -80,3 +81,12 @@ def test_a_tool_that_is_not_installed_is_named_with_the_command_that_installs_it
 def test_what_is_no_callback_is_refused_by_name(wrong):
     with pytest.raises(SettingError, match="callbacks must hold objects derived from Callback"):
         fit(wrong)
+
+
+def test_a_callback_that_would_never_hear_anything_is_refused():
+    class Misspelt(Callback):
+        def on_epoch_end(self, record):
+            raise AssertionError("nobody calls this")
+
+    with pytest.raises(SettingError, match="would never do anything: it has none of watch, begin"):
+        fit(Misspelt())

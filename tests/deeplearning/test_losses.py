@@ -103,6 +103,25 @@ def test_a_loss_of_ones_own_gives_one_number_per_target():
         make_loss(lambda f, y: (f - y).mean(), None)(forecast, target)
     with pytest.raises(SettingError, match=r"'len' cannot compare .* TypeError"):
         make_loss(len, None)(forecast, target)
+    with pytest.raises(SettingError, match=r"loss=L1Loss is a class: .*L1Loss\(reduction='none'\)"):
+        make_loss(torch.nn.L1Loss, None)
+    with pytest.raises(SettingError, match=r"Do not average .reduction='none'"):
+        make_loss(torch.nn.L1Loss(), None)(forecast, target)
+    assert (make_loss(torch.nn.L1Loss(reduction="none"), None)(forecast, target) == 2).all()
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        (lambda f, y: torch.from_numpy((f.numpy() - y.numpy()) ** 2), "RuntimeError"),
+        (lambda f, y: ((f - y) ** 2).detach(), "lets no gradient through"),
+    ],
+    ids=["numpy", "detached"],
+)
+def test_a_loss_that_nothing_can_be_learned_from_is_refused(loss, message):
+    forecast = torch.full((4, 3, 2, 1), 3.0, requires_grad=True)
+    with pytest.raises(SettingError, match=message):
+        make_loss(loss, None)(forecast, torch.ones(4, 3, 2))
 
 
 def test_a_file_keeps_the_name_of_a_loss_and_refuses_to_train_with_what_it_does_not_hold():

@@ -79,5 +79,29 @@ def test_what_cannot_be_trained_on_is_named():
         train_model(model, loader(), adam(model), nn.MSELoss(), epochs=0)
     assert all(torch.equal(before[name], part) for name, part in model.state_dict().items())
     steep = torch.optim.SGD(model.parameters(), lr=1e30)
-    with pytest.raises(TrainingError, match=r"The loss of epoch 0 is (nan|inf): lower the learning rate"):
+    with pytest.raises(TrainingError, match=r"The loss of epoch 1 is (nan|inf): lower the learning rate, or"):
         train_model(model, loader(), steep, nn.MSELoss(), epochs=9)
+
+
+X, Y = torch.ones(4, 3), torch.ones(4, 1)
+
+
+@pytest.mark.parametrize(
+    ("batches", "message"),
+    [
+        ([(X.numpy(), Y.numpy())], r"two tensors, got \(ndarray, ndarray\). torch.from_numpy"),
+        ([(X, Y, Y)], r"two tensors, got \(Tensor, Tensor, Tensor\)"),
+        ([X], r"two tensors, got \(Tensor\)"),
+        ((pair for pair in [(X, Y)]), "gives none in epoch 2. A generator can be walked over once"),
+    ],
+    ids=["arrays", "three", "one", "generator"],
+)
+def test_batches_that_are_none_are_refused_with_what_makes_them(batches, message):
+    model = nn.Linear(3, 1)
+    with pytest.raises(DataError, match=message):
+        train_model(model, batches, adam(model), nn.MSELoss())
+
+
+def test_an_estimator_is_told_to_fit():
+    with pytest.raises(SettingError, match=r"trains an nn.Module, got LSTMModel\(\).*fit\(X, y\)"):
+        train_model(timeseries.LSTMModel(), [(X, Y)], adam(nn.Linear(1, 1)), nn.MSELoss())

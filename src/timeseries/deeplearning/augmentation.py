@@ -22,7 +22,7 @@ from torch import Generator, Tensor
 
 from timeseries.deeplearning.gather import Batch
 from timeseries.deeplearning.window import Window
-from timeseries.errors import SettingError, UnsupportedError, require_known, shown
+from timeseries.errors import SettingError, UnsupportedError, shown, unknown_name
 
 KNOTS = 4  # of the smooth random curves, after Um et al.
 LARGEST_SHARE = 0.9  # of a window that can be cut away or hidden
@@ -117,13 +117,19 @@ def check_strengths(strengths: Mapping[str, float]) -> None:
 
     >>> check_strengths({"jitter": 0.03, "mixup": 0.2})
     """
+    told = []
+    if unknown := [name for name in strengths if name not in AUGMENTATIONS]:
+        told.append(str(unknown_name("augmentation", *unknown, known=AUGMENTATIONS)))
     for name, strength in strengths.items():
-        require_known("augmentation", name, AUGMENTATIONS)
+        if name in unknown:
+            continue
         most = LARGEST_SHARE if name in SHARES else np.inf
         number = isinstance(strength, (int, float)) and not isinstance(strength, bool)
         if not (number and 0 <= strength <= most and strength < np.inf):
             bound = f"between 0 and {most:g}" if name in SHARES else "0 or more"
-            raise SettingError(f"The strength of {name} must be {bound}, got {shown(strength)}.")
+            told.append(f"The strength of {name} must be {bound}, got {shown(strength)}.")
+    if told:
+        raise SettingError(" ".join(told))
 
 
 def jitter(batch: Batch, strength: float, generator: Generator, *, autoregressive: bool = True) -> Batch:

@@ -109,7 +109,12 @@ def _refuse_options(model: Model, sizes: Sizes) -> None:
                 f"{name}=True works on the past of the targets in a window, but the windows of X do not "
                 f"hold the target. Add the past target as a column of X, or set {name}=False."
             )
-    if model.every_position and (sizes.future or not sizes.autoregressive):
+    if model.every_position and not sizes.autoregressive:
+        raise SettingError(
+            "every_position=True needs windows that hold the past of the targets, as those of a Forecaster "
+            "do; those of fit(X, y) hold X. Set every_position=False."
+        )
+    if model.every_position and sizes.future:
         raise SettingError(
             "every_position=True forecasts from positions inside the window, which is possible for tables "
             "without covariates of the future only. Set every_position=False."

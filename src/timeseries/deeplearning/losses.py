@@ -115,7 +115,7 @@ class OwnLoss:
         name = loss_name(self.function)
         try:
             losses = self.function(forecast, target)
-        except (TypeError, ValueError, AttributeError, LookupError) as error:
+        except (TypeError, ValueError, AttributeError, LookupError, RuntimeError) as error:
             raise SettingError(
                 f"The loss {name!r} cannot compare a forecast of shape {tuple(forecast.shape)} with a target "
                 f"of that shape: {type(error).__name__}: {error}."
@@ -124,20 +124,28 @@ class OwnLoss:
             found = tuple(losses.shape) if isinstance(losses, Tensor) else shown(losses)
             raise SettingError(
                 f"The loss {name!r} must give one number per target, of shape {tuple(target.shape)}, but "
-                f"gave {found}. Do not average: the trainer does."
+                f"gave {found}. Do not average (reduction='none' in PyTorch's own losses): the trainer does."
+            )
+        if forecast.requires_grad and not losses.requires_grad:
+            raise SettingError(
+                f"The loss {name!r} lets no gradient through, so nothing can be learned from it: compute it "
+                "with PyTorch's functions, and detach nothing."
             )
         return losses
 
 
 def make_loss(loss: str | Pointwise, quantiles: Sequence[float] | None) -> Loss:
     """Return the loss of that name, or around a function of the caller's own; levels belong to "pinball"."""
+    if isinstance(loss, type):
+        name = loss.__name__
+        raise SettingError(f"loss={name} is a class: give what it makes, such as {name}(reduction='none').")
     if callable(loss):
         return PointLoss(OwnLoss(loss))
     if loss in POINT_LOSSES:
         return POINT_LOSSES[loss]
     if loss in QUANTILE_LOSSES and quantiles:
         return PinballLoss(tuple(quantiles))
-    raise unknown_name("loss", loss, [*POINT_LOSSES, *QUANTILE_LOSSES])
+    raise unknown_name("loss", loss, known=[*POINT_LOSSES, *QUANTILE_LOSSES])
 
 
 class UnsuppliedLoss:

@@ -49,7 +49,7 @@ def make_optimizer(settings: OptimizerSettings, parameters: Iterable[nn.Paramete
     """Return the optimiser that the settings describe."""
     name = settings.optimizer
     if name not in OPTIMIZERS:
-        raise unknown_name("optimizer", name, OPTIMIZERS)
+        raise unknown_name("optimizer", name, known=OPTIMIZERS)
     own: dict[str, Any] = {"fused": True} if name in FUSED else {}
     if name in WITH_MOMENTUM:
         usual = MOMENTUM if name == "sgd" else 0.0
@@ -123,5 +123,5 @@ def make_schedule(
     if settings.schedule == "constant":
         return None
     if settings.schedule not in _SCHEDULES:
-        raise unknown_name("schedule", settings.schedule, SCHEDULES)
+        raise unknown_name("schedule", settings.schedule, known=SCHEDULES)
     return _SCHEDULES[settings.schedule](settings, optimizer, plan)

@@ -12,6 +12,7 @@ from timeseries.deeplearning.plan import Plan
 from timeseries.errors import SettingError, require_switch, shown
 
 REFRESH_SECONDS = 0.2  # between two drawings of the line: often enough to look alive, too seldom to cost
+VERBS = ("watch", "begin", "step", "epoch", "end")  # of a callback
 LONG_SECONDS = 5.0  # of a training that deserves a line where nothing can be drawn
 
 
@@ -22,7 +23,17 @@ def listeners(callbacks: Iterable[Callback], *, verbose: bool) -> Callback:
     strangers = [callback for callback in own if not isinstance(callback, Callback)]
     if strangers:
         raise SettingError(f"callbacks must hold objects derived from Callback, got {shown(strangers[0])}.")
+    deaf = [callback for callback in own if not any(_hears(callback, verb) for verb in VERBS)]
+    if deaf:
+        raise SettingError(
+            f"The callback {shown(deaf[0])} would never do anything: it has none of {', '.join(VERBS)}."
+        )
     return Callbacks([*([progress_line()] if verbose else []), *own])
+
+
+def _hears(callback: Callback, verb: str) -> bool:
+    """Tell whether a callback has a method of its own of that name."""
+    return getattr(type(callback), verb) is not getattr(Callback, verb) or verb in vars(callback)
 
 
 def progress_line() -> Callback:

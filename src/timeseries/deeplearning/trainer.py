@@ -33,7 +33,7 @@ from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import OptimizerSettings, make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
 from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
-from timeseries.errors import DataError, TrainingError, require_whole, shown
+from timeseries.errors import DataError, SettingError, TrainingError, require_whole, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
 WARM_UP = 2  # the first of which do not count
@@ -559,8 +559,10 @@ def train_model(
 
     Raises
     ------
+    SettingError
+        When the model is no ``nn.Module``.
     DataError
-        When the loader gives no batch.
+        When the loader gives no batch, none in a later epoch, or something else than pairs of tensors.
     TrainingError
         When the loss of an epoch is not finite.
 
@@ -574,11 +576,15 @@ def train_model(
     (3, True)
     """
     require_whole(epochs=(epochs, 1))
-    losses = []
-    for epoch in range(epochs):
+    if not isinstance(model, nn.Module):
+        raise SettingError(
+            f"train_model trains an nn.Module, got {shown(model)}. Estimators have fit(X, y) of their own."
+        )
+    losses: list[float] = []
+    for epoch in range(1, epochs + 1):
         model.train()
         total, count = torch.zeros(()), 0
-        for inputs, targets in train_loader:
+        for inputs, targets in map(_pair, train_loader):
             optimizer.zero_grad()
             loss = criterion(model(inputs), targets)  # ()
             loss.backward()  # type: ignore[no-untyped-call]
@@ -586,8 +592,26 @@ def train_model(
             total = total.to(loss.device) + loss.detach() * len(targets)  # ()
             count += len(targets)
         if not count:
-            raise DataError("train_model needs batches (inputs, targets), but train_loader gives none.")
+            raise DataError(
+                f"train_model needs batches (inputs, targets), but train_loader gives none in epoch {epoch}. "
+                "A generator can be walked over once, a list or a DataLoader again and again."
+            )
         losses.append(float(total) / count)
         if not math.isfinite(losses[-1]):
-            raise TrainingError(f"The loss of epoch {epoch} is {losses[-1]}: lower the learning rate.")
+            raise TrainingError(
+                f"The loss of epoch {epoch} is {losses[-1]}: lower the learning rate, or look for NaN in the "
+                "batches."
+            )
     return losses
+
+
+def _pair(batch: Any) -> tuple[Tensor, Tensor]:
+    """Return the two parts of a batch of `train_model`."""
+    parts = tuple(batch) if isinstance(batch, (tuple, list)) else (batch,)
+    if len(parts) != 2 or not all(isinstance(part, Tensor) for part in parts):
+        kinds = ", ".join(type(part).__name__ for part in parts)
+        raise DataError(
+            f"train_model needs batches (inputs, targets) of two tensors, got ({kinds}). "
+            "torch.from_numpy makes tensors of arrays, DataLoader(TensorDataset(X, y)) batches of them."
+        )
+    return parts

@@ -146,15 +146,16 @@ class TrainingSettings(Settings):
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         found = list(super().problems())
         yield from found
+        if isinstance(self.augmentation, Mapping):
+            yield from self._augmentation_problems(self.augmentation)
         if not found:
             yield from self._optimizer_problems()
-            yield from self._augmentation_problems()
             yield from self._quantile_problems()
             yield from self._every_position_problems()
 
-    def _augmentation_problems(self) -> Iterator[str]:
+    def _augmentation_problems(self, strengths: Mapping[str, float]) -> Iterator[str]:
         try:
-            check_strengths(self.augmentation or {})
+            check_strengths(strengths)
         except SettingError as error:
             yield str(error).rstrip(".")
 

@@ -252,6 +252,29 @@ def test_what_is_wrong_is_named_with_its_place(X, y, message):
         quick().fit(X, y)
 
 
+def test_text_in_a_frame_is_named_by_its_column():
+    frame = pd.DataFrame({"sun": [1.0, 2.0, 3.0], "place": ["north", "south", "north"]})
+    with pytest.raises(DataError, match=r"X, column 'place', holds what is no number: .*'north'"):
+        quick().fit(frame, [1.0, 2.0, 3.0])
+
+
+def test_rows_and_targets_of_different_number_are_counted():
+    with pytest.raises(DataError, match=r"X has 30 rows, but y 29: .* Row i of X belongs to y\[i\]"):
+        quick().fit(np.zeros((30, 1)), np.zeros(29))
+
+
+def test_a_message_never_holds_the_whole_array():
+    with pytest.raises(DataError, match=r"Expected 2D array, got 1D array instead\.\s+Reshape") as refusal:
+        quick().fit(np.arange(3000.0), np.arange(3000.0))
+    assert len(str(refusal.value)) < 300
+
+
+def test_every_position_of_rows_is_refused_with_the_reason():
+    X, y = stacked()
+    with pytest.raises(SettingError, match=r"hold the past of the targets.*those of fit\(X, y\) hold X"):
+        LSTMModel(sequence_length=4, hidden_size=4, epochs=1, every_position=True).fit(X, y)
+
+
 def test_several_steps_need_a_target_for_every_step():
     X, y = stacked()
     with pytest.raises(SettingError, match="horizon=3 needs a target for every step"):

@@ -48,5 +48,5 @@ def model_class(name: str) -> type[WindowRegressor]:
     if name == CustomModel.name:
         return CustomModel
     if name not in MODELS:
-        raise unknown_name("model", name, MODELS)
+        raise unknown_name("model", name, known=MODELS)
     return MODELS[name]

@@ -303,6 +303,9 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def evaluate(self, X: npt.ArrayLike, y: npt.ArrayLike) -> dict[str, float]:
         """Score the predictions for X against y, in the units of y.
 
+        With a ``horizon`` above 1 it is the first step that is scored, the one that belongs to the row: what
+        ``predict(X)`` returns.
+
         Returns
         -------
         dict

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import numpy.typing as npt
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import check_array, check_consistent_length, validate_data
+from sklearn.utils.validation import check_array, validate_data
 
 from timeseries.deeplearning.engine import fit_scaling
 from timeseries.deeplearning.gather import Affine, SeriesTable
@@ -199,7 +199,11 @@ def read_weights(window_weight: Any, rows: Rows, targets: Targets) -> Floats:
 def _row_targets(y: Any, rows: Rows) -> Targets:
     _refuse_no_numbers("y", y)
     array = check_array(y, ensure_2d=False, input_name="y", **NUMBERS)  # (n,) or (n, D)
-    check_consistent_length(rows.values, array)
+    if len(array) != len(rows.values):
+        raise DataError(
+            f"X has {len(rows.values)} rows, but y {len(array)}: inconsistent numbers of samples. Row i of X "
+            "belongs to y[i]."
+        )
     return Targets(array.reshape(len(array), -1), one_per_sequence=False, one_target=array.ndim == 1)
 
 
@@ -335,6 +339,8 @@ def _refuse_no_numbers(what: str, values: Any) -> None:
     own: Any = values.dtypes if hasattr(values, "dtypes") else np.asarray(values).dtype
     dtypes = np.ravel(own)  # one per column of a frame
     for column, dtype in enumerate(dtypes):
+        if hasattr(values, "columns") and getattr(dtype, "kind", "") == "O" and hasattr(values, "iloc"):
+            _refuse_text(what, values.iloc[:, column])
         if getattr(dtype, "kind", "") in kinds:
             name = f"{what}, column {column}," if len(dtypes) > 1 else what
             raise DataError(
@@ -342,6 +348,18 @@ def _refuse_no_numbers(what: str, values: Any) -> None:
                 "dates to the number of steps or to calendar features, true and false with .astype(float).",
                 column=column if len(dtypes) > 1 else None,
             )
+
+
+def _refuse_text(what: str, column: Any) -> None:
+    """Refuse a column of a frame by its name, where it holds what is no number."""
+    try:
+        np.asarray(column, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(
+            f"{what}, column {column.name!r}, holds what is no number: {error}. Leave it out, or encode it, "
+            "for example with scikit-learn's OrdinalEncoder.",
+            column=column.name,
+        ) from error
 
 
 def _refuse_not_finite(what: str, values: Floats, rows: Rows, names: Sequence[Any]) -> None:

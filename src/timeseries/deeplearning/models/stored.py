@@ -46,7 +46,7 @@ def unpack(model: Any, stored: Artifact, path: str | PathLike[str], networks: Ma
     arrays = stored.tensors
     if manifest.get("kind") != "estimator" or manifest.get("model") != model.name:
         raise ArtifactError(
-            f"{path} holds: {manifest.get('kind')} {manifest.get('model')!r}, "
+            f"{path} holds: {manifest.get('kind')} {manifest.get('model') or ''!r}, "
             f"but {type(model).__name__}.load reads an estimator {model.name!r}."
         )
     try:
