@@ -6,6 +6,7 @@ exception: forecasts of differences are added up over the steps, and the sum of 
 of the sum. Whoever undoes differences must calibrate intervals after that (see `TargetTransform.cumulative`).
 
 Recurrent networks usually learn trend and season themselves: measure whether a transform helps.
+docs/target_transforms.md has the equations, and a table of when they did.
 
 Shapes: S series, N rows, D targets, M origins, H steps, P numbers per target, m rows of a season.
 """
@@ -80,7 +81,14 @@ class TargetTransform(ABC):
 
 
 class Log(TargetTransform):
-    """The natural logarithm: growth by a share becomes growth by a sum."""
+    """The natural logarithm: growth by a share becomes growth by a sum.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> Log().transform(np.exp([[0.0], [1.0], [2.0], [3.0]]), rows, {}).ravel().round(12).tolist()
+    [0.0, 1.0, 2.0, 3.0]
+    """
 
     positive = True
 
@@ -102,6 +110,13 @@ class BoxCox(TargetTransform):
 
     Negative powers are left out: with them a finite forecast can stand for an infinite value. G. E. P. Box,
     D. R. Cox, "An analysis of transformations", Journal of the Royal Statistical Society B 26 (1964).
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> values = np.array([[1.0], [4.0], [9.0], [16.0]])
+    >>> BoxCox().transform(values, rows, {"power": np.array([[0.5]])}).ravel().tolist()
+    [0.0, 2.0, 4.0, 6.0]
     """
 
     state: ClassVar[dict[str, bool]] = {"power": False}
@@ -137,7 +152,15 @@ class BoxCox(TargetTransform):
 
 
 class Detrend(TargetTransform):
-    """The rest after the straight line of least squares through the training rows, which runs on for ever."""
+    """The rest after the straight line of least squares through the training rows, which runs on for ever.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> values, line = np.array([[1.0], [3.0], [5.0], [7.0]]), Detrend()
+    >>> line.transform(values, rows, line.fit(values, rows)).ravel().tolist()
+    [0.0, 0.0, 0.0, 0.0]
+    """
 
     state: ClassVar[dict[str, bool]] = {"level": False, "slope": False, "middle": False}
 
@@ -161,7 +184,15 @@ class Detrend(TargetTransform):
 
 
 class Deseasonalize(TargetTransform):
-    """The rest after the mean of each row of the season, less that of all."""
+    """The rest after the mean of each row of the season, less that of all.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> values, season = np.array([[1.0], [5.0], [1.0], [5.0]]), Deseasonalize()
+    >>> season.transform(values, rows, season.fit(values, rows)).ravel().tolist()
+    [3.0, 3.0, 3.0, 3.0]
+    """
 
     state: ClassVar[dict[str, bool]] = {"component": True}
     seasonal = True
@@ -181,7 +212,15 @@ class Deseasonalize(TargetTransform):
 
 
 class DeseasonalizeMultiplicative(TargetTransform):
-    """The rest after division by the share that the mean of each row of the season has of that of all."""
+    """The rest after division by the share that the mean of each row of the season has of that of all.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> values, season = np.array([[2.0], [6.0], [2.0], [6.0]]), DeseasonalizeMultiplicative()
+    >>> season.transform(values, rows, season.fit(values, rows)).ravel().tolist()
+    [4.0, 4.0, 4.0, 4.0]
+    """
 
     state: ClassVar[dict[str, bool]] = {"component": True}
     span = (float(np.finfo(np.float64).tiny), np.inf)
@@ -207,6 +246,12 @@ class Difference(TargetTransform):
 
     Forecasts are added up from the last value, or where that was not observed from the newest one that was;
     from the mean of the training rows where none was within the memory of the model.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> Difference().transform(np.array([[1.0], [5.0], [2.0], [9.0]]), rows, {}).ravel().tolist()
+    [nan, 4.0, -3.0, 7.0]
     """
 
     state: ClassVar[dict[str, bool]] = {"level": False}
@@ -241,7 +286,14 @@ class Difference(TargetTransform):
 
 
 class SeasonalDifference(Difference):
-    """The change from the same row of the season before; the rows of the first season have none."""
+    """The change from the same row of the season before; the rows of the first season have none.
+
+    Examples
+    --------
+    >>> rows = Rows(np.array([0, 4]), np.arange(4.0), np.array([0, 1, 0, 1]), season=2)
+    >>> SeasonalDifference().transform(np.array([[1.0], [5.0], [2.0], [9.0]]), rows, {}).ravel().tolist()
+    [nan, nan, 1.0, 4.0]
+    """
 
     seasonal = True
 

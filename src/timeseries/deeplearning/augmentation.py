@@ -10,6 +10,8 @@ the past instead, and the targets stay as they are. No function makes a number o
 All numbers are drawn on the CPU and sent to the windows, so that they are the same on every device and
 nothing waits for one; `generator_of` names the generator of a step, so that a training that goes on from a
 checkpoint draws what it would have drawn.
+
+docs/augmentation.md shows what each does to a window.
 """
 
 from collections.abc import Mapping
@@ -35,7 +37,23 @@ class Augmentation(Protocol):
     def __call__(
         self, batch: Batch, strength: float, generator: Generator, *, autoregressive: bool = True
     ) -> Batch:
-        """Return other windows of the same shapes."""
+        """Return other windows of the same shapes.
+
+        Parameters
+        ----------
+        batch : Batch
+            Windows (B, T, F) and their targets (B, H, D), in scaled units.
+        strength : float
+            Above 0; what it measures, each function says.
+        generator : Generator
+            On the CPU; decides everything that is drawn.
+        autoregressive : bool
+            Whether the first D columns of the past are those of the targets.
+
+        Returns
+        -------
+        Batch
+        """
 
 
 def generator_of(seed: int, epoch: int, step: int) -> Generator:
@@ -137,6 +155,13 @@ def jitter(batch: Batch, strength: float, generator: Generator, *, autoregressiv
 
     ``strength`` is the standard deviation of the noise. T. T. Um et al., "Data augmentation of wearable
     sensor data for Parkinson's disease monitoring using convolutional neural networks", ICMI 2017.
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.arange(4.0).reshape(1, 4, 1)), torch.full((1, 1, 1), 4.0), None)
+    >>> changed = jitter(batch, 0.1, generator_of(0, 0, 0))
+    >>> torch.equal(changed.window.past, batch.window.past), torch.equal(changed.target, batch.target)
+    (False, True)
     """
     past = batch.window.past  # (B, T, F)
     width = _width(batch, autoregressive=autoregressive)
@@ -149,6 +174,14 @@ def scaling(batch: Batch, strength: float, generator: Generator, *, autoregressi
 
     The factor is exp(strength z) with a standard normal z: never negative, and as often below 1 as above. Um
     et al. (2017) draw it from a normal distribution around 1.
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.ones(1, 4, 1)), torch.ones(1, 1, 1), None)
+    >>> changed = scaling(batch, 0.1, generator_of(0, 0, 0))
+    >>> factors = {*changed.window.past.flatten().tolist(), changed.target.item()}
+    >>> len(factors), factors == {1.0}
+    (1, False)
     """
     past, target = batch.window.past, batch.target  # (B, T, F), (B, [T',] H, D)
     width = _width(batch, autoregressive=autoregressive)
@@ -166,6 +199,13 @@ def magnitude_warp(
 
     The curve is a cubic spline through knots that are normal around 1 with standard deviation ``strength``
     (Um et al. 2017).
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.ones(1, 4, 1)), torch.ones(1, 1, 1), None)
+    >>> changed = magnitude_warp(batch, 0.2, generator_of(0, 0, 0))
+    >>> len({*changed.window.past.flatten().tolist(), changed.target.item()})
+    5
     """
     past, target = batch.window.past, batch.target  # (B, T, F), (B, H, D)
     context, width = past.shape[1], _width(batch, autoregressive=autoregressive)
@@ -180,6 +220,13 @@ def time_warp(batch: Batch, strength: float, generator: Generator, *, autoregres
 
     The speed is the exponential of ``strength`` times a smooth random curve, the same for all columns;
     between steps the past is interpolated (Um et al. 2017).
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.arange(4.0).reshape(1, 4, 1)), torch.full((1, 1, 1), 4.0), None)
+    >>> past = time_warp(batch, 0.5, generator_of(0, 0, 0)).window.past
+    >>> past[0, 0].item(), past[0, -1].item(), bool((past.diff(dim=1) > 0).all())
+    (0.0, 3.0, True)
     """
     past = batch.window.past  # (B, T, F)
     if past.shape[1] < 2:
@@ -198,6 +245,13 @@ def window_slice(
     The share is uniform between 0 and ``strength``. After A. Le Guennec, S. Malinowski, R. Tavenard, "Data
     augmentation for time series classification using convolutional neural networks" (2016), where both ends
     may be cut; here the newest step stays, since the targets follow it.
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.arange(4.0).reshape(1, 4, 1)), torch.full((1, 1, 1), 4.0), None)
+    >>> past = window_slice(batch, 0.5, generator_of(0, 0, 0)).window.past
+    >>> 0 < past[0, 0].item() < 1.5, past[0, -1].item()
+    (True, 3.0)
     """
     past = batch.window.past  # (B, T, F)
     cut = strength * _uniform((len(past), 1), generator, past)  # (B, 1)
@@ -212,6 +266,12 @@ def masking(batch: Batch, strength: float, generator: Generator, *, autoregressi
 
     Each step is hidden with probability ``strength``; the targets stay. Where the windows have no mask they
     get one. N. Srivastava et al., "Dropout", JMLR 15 (2014), applied to the steps of the input.
+
+    Examples
+    --------
+    >>> batch = Batch(Window(torch.ones(1, 4, 1)), torch.ones(1, 1, 1), None)
+    >>> masking(batch, 0.9, generator_of(0, 0, 0)).window.observed.flatten().tolist()
+    [False, False, False, True]
     """
     window = batch.window
     past, width = window.past, _width(batch, autoregressive=autoregressive)  # (B, T, F)
@@ -229,6 +289,13 @@ def mixup(batch: Batch, strength: float, generator: Generator, *, autoregressive
     number is observed, and a target counts, where it does in both. A window stays as it is if no target
     of its partner counts, as of one that only fills the batch. H. Zhang et al., "mixup: Beyond empirical risk
     minimization", ICLR 2018.
+
+    Examples
+    --------
+    >>> past = torch.tensor([0.0, 1.0]).reshape(2, 1, 1)
+    >>> changed = mixup(Batch(Window(past), past, None), 0.2, generator_of(0, 0, 0))
+    >>> torch.equal(changed.window.past, changed.target)
+    True
     """
     window, target, weight = batch.window, batch.target, batch.weight
     other = torch.randperm(len(target), generator=generator).to(target.device)  # (B,)

@@ -2,7 +2,8 @@
 
 A row whose history does not reach back far enough has NaN, as has one whose history was not observed in full.
 Nothing is filled in. To leave these rows out: ``keep = ~np.isnan(features).any(axis=1)``, and then
-``features[keep]`` and ``y[keep]``.
+``features[keep]`` and ``y[keep]``. A pipeline can leave no row out: there ``SimpleImputer()`` of scikit-learn
+behind the features fills with what it learned from the training rows (docs/features.md).
 """
 
 from abc import abstractmethod

@@ -1,7 +1,7 @@
 """Features of stamps: the calendar, cycles, Fourier pairs of any period, holidays.
 
 They depend on the stamp alone, so that they are the same at fit and at predict and known as far ahead as the
-stamps are. Stamps with a time zone are read as its clock shows them.
+stamps are. Stamps with a time zone are read as its clock shows them; an absent stamp has NaN.
 """
 
 from abc import abstractmethod
