@@ -1,4 +1,4 @@
-"""When transforming the target helps: the table of docs/guidance.md.
+"""When transforming the target helps: the table of docs/target_transforms.md.
 
     TIMESERIES_DATA=... python benchmarks/target_transforms.py
 

@@ -16,7 +16,8 @@ HEAD = """# Settings
 
 Every setting is a keyword of an estimator (`LSTMModel(hidden_size=128)`), an entry of its `config`, a keyword
 of `Forecaster("lstm", ...)`, and `--set hidden_size=128` on the command line. Defaults are those of the
-estimators; `Forecaster` starts from the recipe of the name, listed at the end. This page is written by
+estimators; `Forecaster` starts from the recipe of the name, listed at the end; it calls `sequence_length`
+`context_length`, and finds `input_size` and `output_size` in the table. This page is written by
 `make docs` from the declarations in the code. What `tune` tries where it is not told otherwise is said too
 ([tuning.md](tuning.md)).
 """

@@ -452,6 +452,11 @@ def test_series_too_short_for_differences_are_dropped_where_that_is_allowed():
     assert kept.predict()["unique_id"].unique().tolist() == ["north", "south"]
 
 
+def test_a_forecaster_shows_its_transforms():
+    assert "target_transform=['log', 'difference']" in repr(make(["log", "difference"]))
+    assert "target_transform" not in repr(make())
+
+
 @pytest.mark.parametrize("loss", ["mape", "smape"])
 def test_a_share_of_a_transformed_target_is_no_loss(loss):
     with pytest.raises(SettingError, match=f"loss='{loss}' is a share of the target.*'log'.*loss='mae'"):

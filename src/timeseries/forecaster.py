@@ -114,7 +114,9 @@ class Forecaster(TableForecaster):
             raise SettingError(" ".join(refusals.told))
 
     def __repr__(self) -> str:
-        return f"Forecaster({self.estimator!r}, horizon={self.horizon}, context_length={self.context_length})"
+        parts = [repr(self.estimator), f"horizon={self.horizon}", f"context_length={self.context_length}"]
+        parts += [f"target_transform={list(self.target_transform)}"] if self.target_transform else []
+        return f"Forecaster({', '.join(parts)})"
 
     def fit(
         self,

@@ -46,8 +46,8 @@ def advice(model: str, settings: Mapping[str, Any], windows: int) -> Iterator[st
     steps = settings["sequence_length"]
     if steps < SHORT_WINDOW and model in RECURRENT:
         yield (
-            f"A window of {_counted(steps, 'step')} leaves a recurrent network nothing to remember: a linear "
-            "map or an mlp is as good, and faster."
+            f"A window of {_counted(steps, 'step')} leaves a recurrent network nothing to remember: the "
+            "model mlp is as good, and faster."
         )
     rate = settings["learning_rate"]
     if not RATES[0] <= rate <= RATES[1]:

@@ -107,7 +107,7 @@ def _refuse_options(model: Model, sizes: Sizes) -> None:
         if getattr(model, name) and not sizes.autoregressive:
             raise SettingError(
                 f"{name}=True works on the past of the targets in a window, but the windows of X do not "
-                f"hold the target. Add the past target as a column of X, or set {name}=False."
+                f"hold the target. Set {name}=False, or take a Forecaster, whose windows do."
             )
     if model.every_position and not sizes.autoregressive:
         raise SettingError(

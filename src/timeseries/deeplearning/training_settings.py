@@ -139,7 +139,11 @@ class TrainingSettings(Settings):
         None, "Threads of the CPU while training; None: as the process has it.", Integral, low=1, high=1024
     )
     seed: int = setting(
-        0, "Decides the initial weights, the order of windows and dropout.", Integral, low=0, high=2**63 - 1
+        0,
+        "Decides the initial weights, the order of windows, dropout and augmentation.",
+        Integral,
+        low=0,
+        high=2**63 - 1,
     )
 
     def problems(self) -> Iterator[str]:

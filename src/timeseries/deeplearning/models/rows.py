@@ -370,7 +370,8 @@ def _refuse_not_finite(what: str, values: Floats, rows: Rows, names: Sequence[An
         words, fields = rows.place(row)
         raise DataError(
             f"{what} contains NaN or infinity: {len(bad)} values, the first is {kind} in {words}, "
-            f"column {names[column]!r}. Fill or drop these rows first.",
+            f"column {names[column]!r}. Fill or drop these rows first, in a pipeline "
+            "with SimpleImputer().",
             column=names[column],
             value=float(values[row, column]),
             **fields,
