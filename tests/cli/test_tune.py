@@ -118,4 +118,4 @@ def test_what_does_not_go_with_auto_is_refused(run, data, options, told):
 
 
 def test_other_verbs_do_not_know_auto(run, data):
-    assert "'auto' is not one of" in run("backtest", data, "--model", "auto", *SMALL, code=2).stderr
+    assert "Unknown model 'auto'" in run("backtest", data, "--model", "auto", *SMALL, code=2).stderr

@@ -32,6 +32,16 @@ def test_help_names_the_models_that_there_are(run):
     assert "|".join(NAMES) in run("fit", "--help").stdout
 
 
+def test_a_misspelt_model_and_every_misspelt_setting_are_told_with_what_was_meant(run, data):
+    told = run("fit", data, "-o", "m", "--horizon", "3", "--model", "LSTN", code=2).stderr
+    assert "Unknown model 'LSTN'. Did you mean 'lstm'?" in " ".join(told.split())
+    misspelt = ["--set", "hiden_size=3", "--set", "max_step=2"]
+    told = run("fit", data, "-o", "m", "--horizon", "3", *misspelt, code=2).stderr
+    assert "Did you mean 'hidden_size'?" in told
+    assert "Did you mean 'max_steps'?" in told
+    assert told.count("Known:") == 1
+
+
 def test_standard_input_is_the_file(run, holds, data, model):
     expected = run("forecast", model, data).stdout
     holds(expected, Forecaster.load(model).predict(data))

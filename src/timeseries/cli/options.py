@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from timeseries.deeplearning.recipes import NAMES
-from timeseries.errors import SettingError, did_you_mean, shown
+from timeseries.errors import SettingError, did_you_mean, shown, unknown_name
 
 if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster
@@ -83,6 +83,16 @@ def table_options(command: Command) -> Command:
     return command
 
 
+class ModelName(click.Choice):  # type: ignore[type-arg]
+    """One of the names, or an error that says which of them was meant."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name."""
+        if value not in self.choices:
+            self.fail(str(unknown_name("model", value, known=map(str, self.choices))), param, ctx)
+        return super().convert(value, param, ctx)
+
+
 def model_options(command: Command, more: tuple[str, ...] = ()) -> Command:
     """Add the options that say which model forecasts what; a verb may know more names of models."""
     for option in reversed(
@@ -91,7 +101,7 @@ def model_options(command: Command, more: tuple[str, ...] = ()) -> Command:
                 "--model",
                 default="lstm",
                 show_default=True,
-                type=click.Choice([*NAMES, *more]),
+                type=ModelName([*NAMES, *more]),
                 help="A model with measured settings"
                 + ("; auto: the best of several, tried on this table." if AUTO in more else "."),
             ),
@@ -162,7 +172,7 @@ OPTIONS = ("model", "horizon", "context_length", "val_size")
 
 def _assigned(assignments: tuple[str, ...], known: Sequence[str], options: set[str]) -> dict[str, Any]:
     """Read NAME=VALUE pairs of the settings that are known."""
-    settings = {}
+    settings, unknown = {}, []
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
         name = name.strip().replace("-", "_")
@@ -172,8 +182,10 @@ def _assigned(assignments: tuple[str, ...], known: Sequence[str], options: set[s
             raise click.BadParameter(f"--set {assignment!r}: this has an option, --{name.replace('_', '-')}.")
         if name not in known:
             meant = did_you_mean(name, [*known, *sorted(options)])
-            raise SettingError(f"Unknown setting for --set {shown(name)}.{meant} Known: {', '.join(known)}.")
+            unknown.append(f"Unknown setting for --set {shown(name)}.{meant}")
         settings[name] = _value(text)
+    if unknown:
+        raise SettingError(f"{' '.join(unknown)} Known: {', '.join(known)}.")
     return settings
 
 
