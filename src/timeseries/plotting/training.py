@@ -106,7 +106,7 @@ def plot_learning_rate(curve: "LearningRateCurve") -> "Figure":
     axes.set_ylim(lowest - margin, first + 2 * margin)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
-    axes.set_ylabel("loss, in scaled units; running mean")
+    axes.set_ylabel("loss of the same windows, scaled units")
     legend(axes)
     return figure
 
