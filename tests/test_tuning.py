@@ -80,6 +80,17 @@ def test_the_best_settings_have_the_lowest_mean_error_of_backtests_by_hand(found
     }
 
 
+def test_settings_are_told_as_keywords_of_a_call(capsys):
+    result = tune("nlinear", table(), trials=2, horizon=4, max_steps=1, verbose=True)
+    lines = capsys.readouterr().err.splitlines()
+    told = [eval(f"dict({line})") for line in lines if line.startswith("  batch_size=")]
+    for settings, (_, row) in zip(told, result.trials.iterrows(), strict=True):
+        assert list(settings) == ["batch_size", "learning_rate", "context_length"]
+        assert settings == pytest.approx(row[list(settings)].to_dict(), rel=1e-3)
+    best = next(line for line in repr(result).splitlines() if line.startswith("  "))
+    assert eval(f"dict({best})") == pytest.approx(result.settings, rel=1e-3)
+
+
 def test_the_best_is_fitted_to_all_rows_with_intervals(found):
     expected = Forecaster("nlinear", **QUICK, **found.settings).fit(table())
     pd.testing.assert_frame_equal(found.forecaster.predict(), expected.predict(), check_exact=True)

@@ -95,7 +95,8 @@ class TuningResult:
         best = self.trials["error"].idxmin()
         lines = [
             f"Tuned {self.forecaster.estimator.title} in {len(self.trials)} trials ({told}).",
-            f"Best {self.metric}: {self.error:.4g}, of trial {best}: {settings_text(self.settings)}.",
+            f"Best {self.metric}: {self.error:.4g}, of trial {best}:",
+            f"  {settings_text(self.settings)}",
         ]
         first = self.trials.iloc[0]
         if first["outcome"] == COMPLETE:
@@ -289,7 +290,8 @@ class _Search:
             PRUNED: f"pruned after {len(trial.errors)} of {len(self.folds)} folds",
             FAILED: f"failed: {trial.reason}",
         }[trial.outcome]
-        tell(f"Trial {number} of {trials}: {how}, {trial.seconds:.1f} s. {settings_text(trial.settings)}")
+        told = f"Trial {number} of {trials}: {how}, {trial.seconds:.1f} s."
+        tell(f"{told}\n  {settings_text(trial.settings)}")  # indented: to be pasted, not to be reworded
 
     def result(
         self, trials: Sequence[Trial], importance: dict[str, float], *, interrupted: bool
