@@ -62,6 +62,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.fitting", "timeseries.fitted_ensemble"],
     ["timeseries.ensemble_fitting", "timeseries.ensemble_storage", "timeseries.table_forecaster"],
     ["timeseries.forecaster", "timeseries.study"],
+    ["timeseries.named_forecasters"],
     ["timeseries.ensemble", "timeseries.comparison"],
     ["timeseries.tuning", "timeseries.choosing"],
     ["timeseries.plotting"],

@@ -146,7 +146,10 @@ def test_ctrl_c_fits_the_best_so_far(monkeypatch):
         ({"candidates": ("lsmt",)}, "Unknown model 'lsmt'. Did you mean 'lstm'"),
         ({"seconds": 0}, "seconds must be a number above 0"),
         ({"metric": "r2"}, "Unknown metric 'r2'"),
-        ({"hidden_size": 8}, "Unknown Forecaster setting 'hidden_size'"),  # nlinear has none
+        (
+            {"hidden_size": 8},
+            r"^nlinear: Unknown Forecaster setting 'hidden_size'.* goes to all of them, and suits lstm\.",
+        ),
         ({"horizon": 0}, "horizon must be a whole number"),
         ({"windows": 0}, "windows must be a whole number"),
         ({"learning_rate": -1.0}, "NLinearModel: learning_rate must be at least"),

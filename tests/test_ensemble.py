@@ -259,6 +259,13 @@ def test_an_update_gives_every_member_the_new_rows():
 # ------------------------------------------------------------------------------------------- snapshots
 
 
+def test_the_schedule_of_snapshots_may_be_given_as_it_is():
+    given = {"schedule": "cosine_restarts", "cycles": 3, "patience": None}
+    made = Ensemble(["nlinear"], snapshots=3, **given, **SMALL)
+    assert Ensemble(made.members, snapshots=3).snapshots == 3
+    assert Ensemble(["nlinear"], schedule="cosine", **SMALL).members[0].estimator.schedule == "cosine"
+
+
 def test_one_training_gives_a_member_for_every_cycle():
     frame = table()
     ensemble = Ensemble(["lstm"], snapshots=3, hidden_size=4, **(SMALL | {"max_steps": 12})).fit(frame)
@@ -391,6 +398,22 @@ def forecaster(**settings):
         (lambda: Ensemble([forecaster()], snapshots=0), "snapshots must be a whole number >= 1, got 0"),
         (lambda: Ensemble([forecaster()], snapshots=True), "snapshots must be a whole number"),
         (
+            lambda: Ensemble(["lstm", "nlinear", "gru"], hidden_size=4, horizon=3),
+            r"^nlinear: Unknown Forecaster setting 'hidden_size'.*goes to all of them, and suits lstm, gru\.",
+        ),
+        (lambda: Ensemble(["nlinear", "dlinear"], hiden=4, horizon=3), "^Unknown Forecaster setting 'hiden'"),
+        (
+            lambda: Ensemble(["nlinear"], snapshots=3, schedule="cosine", horizon=3),
+            r"snapshots=3 sets schedule='cosine_restarts' and cycles=3.*: schedule='cosine' cannot be kept",
+        ),
+        (lambda: Ensemble(["nlinear"], snapshots=3, schedule="one_cycle", horizon=3), "'one_cycle' cannot"),
+        (lambda: Ensemble(["nlinear"], snapshots=3, cycles=4, horizon=3), "cycles=4 cannot be kept"),
+        (
+            lambda: Ensemble([forecaster(schedule="step", patience=2)], snapshots=2),
+            "'step', patience=2 cannot",
+        ),
+        (lambda: Ensemble([forecaster(max_seconds=9.0)], snapshots=2), r"max_seconds=9\.0 cannot be kept"),
+        (
             lambda: Ensemble([forecaster(), forecaster(horizon=5)]),
             "horizon, but member 0 has 4 and member 1 5",
         ),
@@ -419,7 +442,7 @@ def test_bad_input_is_refused_by_name(made, match):
 
 
 @pytest.mark.parametrize(
-    "verb", ["predict", "spread", "save", "evaluate", "update", "train_history", "members_"]
+    "verb", ["predict", "spread", "save", "evaluate", "update", "train_history", "members_", "weights_"]
 )
 def test_nothing_is_answered_before_fit(verb, tmp_path):
     arguments = {"save": [tmp_path / "m"], "evaluate": [table()], "update": [table()]}

@@ -80,6 +80,17 @@ def test_the_best_settings_have_the_lowest_mean_error_of_backtests_by_hand(found
     }
 
 
+def test_settings_are_told_as_keywords_of_a_call(capsys):
+    result = tune("nlinear", table(), trials=2, horizon=4, max_steps=1, verbose=True)
+    lines = capsys.readouterr().err.splitlines()
+    told = [eval(f"dict({line})") for line in lines if line.startswith("  batch_size=")]
+    for settings, (_, row) in zip(told, result.trials.iterrows(), strict=True):
+        assert list(settings) == ["batch_size", "learning_rate", "context_length"]
+        assert settings == pytest.approx(row[list(settings)].to_dict(), rel=1e-3)
+    best = next(line for line in repr(result).splitlines() if line.startswith("  "))
+    assert eval(f"dict({best})") == pytest.approx(result.settings, rel=1e-3)
+
+
 def test_the_best_is_fitted_to_all_rows_with_intervals(found):
     expected = Forecaster("nlinear", **QUICK, **found.settings).fit(table())
     pd.testing.assert_frame_equal(found.forecaster.predict(), expected.predict(), check_exact=True)
@@ -159,9 +170,14 @@ def test_a_trial_that_cannot_be_is_recorded_and_the_search_goes_on():
     assert (failed["d_model"] == 9).all()
     assert failed["reason"].str.contains("d_model must be a multiple of nhead").all()
     assert len(failed)
-    assert result.settings == {"d_model": 8, "nhead": 2}
-    with pytest.raises(TrainingError, match=r"None of the 2 trials .*The last one: .*multiple"):
-        tune("transformer", table(60), trials=2, space={"d_model": (9,), "nhead": (2,)}, **quick)
+    later = result.trials[result.trials["outcome"] != FAILED].iloc[1:]  # the first has those of the recipe
+    assert (later["d_model"] == 8).all()
+
+
+def test_a_search_whose_trials_all_fail_tells_the_last_reason():
+    given = {"optimizer": "sgd", "learning_rate": 1e12, "space": {"batch_size": (32, 64)}}
+    with pytest.raises(TrainingError, match=r"None of the 2 trials .*The last one: .*learning_rate"):
+        tune("nlinear", table(60), trials=2, **given, **QUICK)
 
 
 @pytest.mark.parametrize(
@@ -231,9 +247,53 @@ def test_an_estimator_of_ones_own_is_searched_from_its_own_settings():
     result = tune(model, table(), horizon=4, trials=2, context_length=8)
     first = result.trials.iloc[0]
     assert (first["hidden_size"], first["num_layers"]) == (20, 1)
-    assert first["batch_size"] in (32, 64, 128, 256)  # 48 is none of those that are tried
+    assert first["batch_size"] == 48  # which is none of those that are tried
+    assert result.trials["batch_size"][2] in (32, 64, 128, 256)
     assert result.forecaster.estimator.seed == 3
     assert model.hidden_size == 20
+
+
+def by_hand(model):
+    """Return the mean error of a model over the three folds of a search."""
+    folds = []
+    for end in (82, 86, 90):
+        fitted = Forecaster(model, coverage=(), **QUICK).fit(table().head(end - 4))
+        folds.append(np.mean(np.abs(fitted.predict()["y"] - table()["y"].to_numpy()[end - 4 : end])))
+    return float(np.mean(folds))
+
+
+@pytest.mark.parametrize(
+    "space",
+    [
+        None,
+        {"hidden_size": Span(2, 3), "learning_rate": Span(1e-4, 1e-3, log=True)},
+        {"batch_size": (32, 64), "clip_norm": (0.5, 1.0), "weight_decay": Span(1e-6, 1e-2, log=True)},
+        {"clip_norm": Span(0.5, 1.0), "bidirectional": (True,)},
+    ],
+)
+def test_the_first_trial_is_exactly_what_was_given_also_outside_of_what_is_tried(space, tmp_path):
+    """Also what no range holds: 0 in one by ratio, None in any."""
+    given = {"hidden_size": 4, "batch_size": 16, "learning_rate": 0.05, "num_layers": 1}
+    how = {"trials": 4, "space": space, **QUICK}
+    result = tune(LSTMModel(**given), table(), **how)
+    model = LSTMModel(**given)
+    first, later = result.trials.iloc[0], result.trials.iloc[1:]
+    tried = search_space(model) if space is None else space
+    for name, values in tried.items():
+        assert first[name] == getattr(model, name) or (pd.isna(first[name]) and model.clip_norm is None)
+        assert all(value in values for value in later[name])
+    assert first["error"] == pytest.approx(by_hand(model), rel=1e-6)
+    assert result.error <= first["error"]
+    tune(LSTMModel(**given), table(), storage=tmp_path / "s", **how | {"trials": 1})
+    same(tune(LSTMModel(**given), table(), storage=tmp_path / "s", **how), result)
+
+
+def test_the_importance_is_of_trials_that_lie_in_the_space():
+    space = {"learning_rate": Span(1e-9, 1e-3, log=True), "min_delta": (0.0, 0.1)}
+    result = tune(NLinearModel(learning_rate=0.1), table(), trials=12, space=space, **QUICK)
+    assert result.trials["learning_rate"][1] == 0.1
+    assert set(result.importance) == set(space)
+    assert next(iter(result.importance)) == "learning_rate"
 
 
 def test_settings_that_are_given_are_not_searched():
@@ -373,13 +433,13 @@ def test_a_file_cut_anywhere_goes_on_from_the_last_whole_line(tmp_path, found):
 
 def test_what_a_kill_left_unfinished_is_given_up_or_brought_to_its_end(tmp_path):
     def study():
-        return opened(tmp_path / "s", {"a": (1, 2)}, seed=0, identity={})
+        return opened(tmp_path / "s", {"a": (1, 2)}, start={"a": 1}, seed=0, identity={})
 
     with study() as under_way:
-        under_way.next({})
+        under_way.next()
     with study() as almost_over, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Study, "_tell", lambda *arguments: None)
-        trial = almost_over.next({})
+        trial = almost_over.next()
         trial.add(1.5)
         trial.end(COMPLETE, seconds=0.1)
     with study() as again:
@@ -395,7 +455,7 @@ def test_two_searches_do_not_write_one_file(tmp_path):
         tune("nlinear", table(), trials=1, storage=tmp_path / "s", **QUICK)
 
     with (
-        opened(tmp_path / "s", {"a": (1, 2)}, seed=0, identity={}),
+        opened(tmp_path / "s", {"a": (1, 2)}, start={"a": 1}, seed=0, identity={}),
         ThreadPoolExecutor() as pool,
         pytest.raises(BusyError),
     ):

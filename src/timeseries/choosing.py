@@ -22,6 +22,7 @@ from timeseries.errors import (
     shown,
 )
 from timeseries.forecaster import Forecaster
+from timeseries.named_forecasters import forecasters_of
 from timeseries.notes import tell
 from timeseries.panel import Panel
 from timeseries.table_forecaster import Table
@@ -137,7 +138,8 @@ def choose_model(
     require_known("metric", metric, ERRORS)
     require_switch(verbose=verbose)
     budget = TimeBudget(seconds)
-    made = {name: Forecaster(name, horizon=horizon, **settings) for name in _names(candidates)}
+    names = _names(candidates)
+    made = dict(zip(names, forecasters_of(names, settings | {"horizon": horizon}), strict=True))
     every = horizon if step is None else step
     require_whole(horizon=(horizon, 1), windows=(windows, 1), step=(every, 1), gap=(gap, 0))
     first = made[candidates[0]]

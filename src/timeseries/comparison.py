@@ -1,6 +1,9 @@
-"""What it takes to compare models: one error for all of them, and a budget of seconds."""
+"""What it takes to compare models: one error for all, a budget of seconds, and words for settings."""
 
 import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from numbers import Real
 from typing import Any
@@ -78,11 +81,45 @@ def error_of(result: Backtest, metric: str) -> float:
     return score.value
 
 
-def settings_text(settings: dict[str, Any]) -> str:
-    """Write settings as Python does, numbers with four digits.
+Writer = Callable[[Mapping[str, Any]], str]
 
-    >>> settings_text({"learning_rate": 0.0012345678, "hidden_size": 64, "activation": "relu"})
+
+def in_python(settings: Mapping[str, Any]) -> str:
+    """Write settings as keywords of a call, numbers with four digits.
+
+    >>> in_python({"learning_rate": 0.0012345678, "hidden_size": 64, "activation": "relu"})
     "learning_rate=0.001235, hidden_size=64, activation='relu'"
     """
     texts = (f"{value:.4g}" if isinstance(value, float) else repr(value) for value in settings.values())
     return ", ".join(f"{name}={text}" for name, text in zip(settings, texts, strict=True))
+
+
+_writer: ContextVar[Writer] = ContextVar("writer", default=in_python)
+
+
+def settings_text(settings: Mapping[str, Any]) -> str:
+    """Write settings to be pasted where the search was called: in Python, unless `written` says otherwise.
+
+    Examples
+    --------
+    >>> settings_text({"hidden_size": 64, "context_length": 24})
+    'hidden_size=64, context_length=24'
+    """
+    return _writer.get()(settings)
+
+
+@contextmanager
+def written(writer: Writer) -> Iterator[None]:
+    """Let settings be written another way for a while.
+
+    Examples
+    --------
+    >>> with written(" ".join):
+    ...     settings_text({"hidden_size": 64, "context_length": 24})
+    'hidden_size context_length'
+    """
+    token = _writer.set(writer)
+    try:
+        yield
+    finally:
+        _writer.reset(token)

@@ -28,8 +28,12 @@ from timeseries.fitted import FittedForecaster
 from timeseries.fitted_ensemble import FittedEnsemble
 from timeseries.fitting import fine_tune_model
 from timeseries.forecaster import Forecaster
+from timeseries.named_forecasters import forecasters_of
 from timeseries.panel import Panel
 from timeseries.table_forecaster import Table, TableForecaster, last_origins, read_panel
+
+REPLACEABLE = ("constant", "one_cycle", "cosine_restarts")
+"""Schedules that estimators and recipes have by themselves, or that snapshots set."""
 
 
 class Ensemble(TableForecaster):
@@ -48,7 +52,8 @@ class Ensemble(TableForecaster):
         are inversely proportional to the squared error on held-out rows (Bates & Granger 1969).
     snapshots : int
         Members that each training gives: copies of its weights where the learning rate, which falls to 0 so
-        many times, ends a cycle (Huang et al. 2017). 1: the last alone.
+        many times, ends a cycle (Huang et al. 2017). 1: the last alone. They decide the schedule and take all
+        steps: another ``schedule``, other ``cycles``, ``patience`` and ``max_seconds`` do not go with them.
     **settings
         Of a `Forecaster` each, where members are given by name.
 
@@ -56,11 +61,15 @@ class Ensemble(TableForecaster):
     ----------
     members_ : list of Forecaster
         The fitted members, each a forecaster of its own.
+    weights_ : array of shape (K,)
+        After ``fit``, the share of each of the K members in a mean, with the sum 1, in the order of
+        ``members_``.
 
     Raises
     ------
     SettingError
-        If there is no member, or they differ in what they have to agree in.
+        If there is no member, one lacks a setting, they differ in what they have to agree in, or snapshots
+        would replace what was given.
 
     Examples
     --------
@@ -82,6 +91,8 @@ class Ensemble(TableForecaster):
         require_whole(snapshots=(snapshots, 1))
         self.members = _as_forecasters(members, settings)
         _refuse_disagreement(self.members)
+        if snapshots > 1:
+            _refuse_replaced(self.members, settings, snapshots)
         self.combine, self.snapshots = combine, int(snapshots)
         self._take_over_settings()
 
@@ -279,7 +290,16 @@ class Ensemble(TableForecaster):
 
     @property
     def weights_(self) -> npt.NDArray[np.float64]:
-        """The share of every member in a mean, (K,); the median has none, and gives equal ones here."""
+        """The share of every member in a mean, (K,); the median has none, and gives equal ones here.
+
+        Examples
+        --------
+        >>> from timeseries.datasets import load_airpassengers
+        >>> settings = {"horizon": 12, "max_steps": 20, "combine": "weighted"}
+        >>> ensemble = Ensemble(["nlinear", "dlinear"], **settings).fit(load_airpassengers())
+        >>> ensemble.weights_.shape, bool((ensemble.weights_ > 0).all())
+        ((2,), True)
+        """
         fitted = self._fitted
         count = len(fitted.members)
         return np.full(count, 1 / count) if fitted.weights is None else fitted.weights.copy()
@@ -387,7 +407,26 @@ def _as_forecasters(members: Any, settings: dict[str, Any]) -> list[Forecaster]:
         )
     if names and "horizon" not in settings:
         raise SettingError(f"Members given by name, such as {names[0]!r}, need horizon=... beside them.")
-    return [Forecaster(member, **settings) if isinstance(member, str) else member for member in given]
+    if names:
+        return forecasters_of(names, settings)
+    return given
+
+
+def _refuse_replaced(members: Sequence[Forecaster], settings: dict[str, Any], snapshots: int) -> None:
+    """Refuse settings that snapshots would replace in silence; those of a recipe are theirs to replace."""
+    wanted = {"schedule": "cosine_restarts", "cycles": snapshots, "patience": None, "max_seconds": None}
+    given = {name: value for name, value in settings.items() if name in wanted}
+    for member in members:
+        own = member.estimator.settings()
+        if own["schedule"] not in REPLACEABLE:
+            given["schedule"] = own["schedule"]
+        given |= {name: own[name] for name in ("patience", "max_seconds") if own[name] is not None}
+    told = [f"{name}={value!r}" for name, value in given.items() if value != wanted[name]]
+    if told:
+        raise SettingError(
+            f"snapshots={snapshots} sets schedule='cosine_restarts' and cycles={snapshots}, and takes all "
+            f"steps of a training: {', '.join(told)} cannot be kept. Leave it out, or take snapshots=1."
+        )
 
 
 def _refuse_disagreement(members: Sequence[Forecaster]) -> None:

@@ -65,7 +65,12 @@ class _NoLock:
 
 @contextmanager
 def opened(
-    path: str | PathLike[str] | None, space: Space, *, seed: int, identity: Mapping[str, Any]
+    path: str | PathLike[str] | None,
+    space: Space,
+    *,
+    start: Mapping[str, Any],
+    seed: int,
+    identity: Mapping[str, Any],
 ) -> Iterator["Study"]:
     """Open the study in a file, or begin one there; without a path it lives as long as the block.
 
@@ -75,6 +80,8 @@ def opened(
         The journal. No other search may write it meanwhile.
     space : mapping
         What is tried for each setting: a range, or a few values.
+    start : mapping
+        The settings of the first trial, whether or not they are among what is tried.
     seed : int
         Decides what is tried.
     identity : mapping
@@ -93,7 +100,7 @@ def opened(
     if path is not None:
         require_path(path)
     with nullcontext() if path is None else writing(path):
-        yield Study(optuna, _storage(optuna, path), space, seed, identity, path)
+        yield Study(optuna, _storage(optuna, path), space, start, seed, identity, path)
 
 
 class Study:
@@ -107,11 +114,12 @@ class Study:
         optuna: ModuleType,
         storage: Any,
         space: Space,
+        start: Mapping[str, Any],
         seed: int,
         identity: Mapping[str, Any],
         path: str | PathLike[str] | None,
     ) -> None:
-        self._optuna, self._seed = optuna, seed
+        self._optuna, self._seed, self._space, self._start = optuna, seed, space, start
         self._choices = {
             name: None if isinstance(tried, Span) else {repr(value): value for value in tried}
             for name, tried in space.items()
@@ -159,25 +167,37 @@ class Study:
         )
 
     def _settings(self, drawn: Mapping[str, Any]) -> dict[str, Any]:
-        """Return values for what Optuna drew, in the order of the space."""
-        return {
-            name: drawn[name] if choices is None else choices[drawn[name]]
-            for name, choices in self._choices.items()
+        """Return values for what Optuna drew, in the order of the space, and the start for the rest."""
+        values = {
+            name: value if (choices := self._choices[name]) is None else choices[value]
+            for name, value in drawn.items()
         }
+        return {name: values.get(name, self._start.get(name)) for name in self._space}
 
-    def next(self, start: Mapping[str, Any]) -> "Running":
-        """Choose the settings of the next trial; those of the first are ``start``, as far as it goes."""
-        done = len(self.trials)
-        waiting = self._optuna.trial.TrialState.WAITING
-        if not done and not self._study.get_trials(deepcopy=False, states=(waiting,)):
-            written = {
-                name: value if self._choices[name] is None else repr(value) for name, value in start.items()
-            }
-            self._study.enqueue_trial(written)
+    def next(self) -> "Running":
+        """Choose the settings of the next trial; the first has those of the start.
+
+        Optuna is not told of a value of the start that is not among what is tried: it could not hold it.
+        """
+        done, tried = len(self.trials), self._distributions
+        if not done:
+            written = self._written_start()
+            tried = {name: tried[name] for name in written}
+            waiting = self._optuna.trial.TrialState.WAITING
+            if not self._study.get_trials(deepcopy=False, states=(waiting,)):
+                self._study.enqueue_trial(written)
         seed = int(np.random.SeedSequence([self._seed, done]).generate_state(1)[0])
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed)
-        asked = self._study.ask(self._distributions)
+        asked = self._study.ask(tried)
         return Running(self, asked, self._settings(asked.params))
+
+    def _written_start(self) -> dict[str, Any]:
+        """Return the start as Optuna has it, as far as it is among what is tried."""
+        return {
+            name: _written(tried, self._start[name])
+            for name, tried in self._space.items()
+            if self._start[name] in tried
+        }
 
     def end(self, asked: "Asked", trial: Trial) -> None:
         """Keep what came of a trial."""
@@ -193,11 +213,20 @@ class Study:
     def importance(self) -> dict[str, float]:
         """How much of what the error varies is due to each setting, as shares of 1, the largest first.
 
-        Empty where all complete trials have the same error.
+        Empty where all complete trials with settings among those tried have the same error.
         """
-        if len({trial.error for trial in self.trials if trial.outcome == COMPLETE}) < 2:
+        state = self._optuna.trial.TrialState
+        told = [
+            trial
+            for trial in self._study.get_trials(deepcopy=False, states=(state.COMPLETE,))
+            if trial.params.keys() == self._space.keys()  # others began outside of what is tried
+        ]
+        if len({trial.value for trial in told}) < 2:
             return {}
-        shares = self._optuna.importance.get_param_importances(self._study)
+        with _quietly(self._optuna):
+            compared = self._optuna.create_study()
+        compared.add_trials(told)
+        shares = self._optuna.importance.get_param_importances(compared)
         return {name: float(share) for name, share in shares.items()}
 
 
@@ -274,6 +303,11 @@ def _quietly(optuna: ModuleType) -> Iterator[None]:
         yield
     finally:
         optuna.logging.set_verbosity(before)
+
+
+def _written(tried: Span | Sequence[Any], value: Any) -> Any:
+    """Return a value that is tried as Optuna has it."""
+    return value if isinstance(tried, Span) else repr(tried[list(tried).index(value)])
 
 
 def _distribution(optuna: ModuleType, tried: Span | Sequence[Any]) -> "BaseDistribution":

@@ -95,7 +95,8 @@ class TuningResult:
         best = self.trials["error"].idxmin()
         lines = [
             f"Tuned {self.forecaster.estimator.title} in {len(self.trials)} trials ({told}).",
-            f"Best {self.metric}: {self.error:.4g}, of trial {best}: {settings_text(self.settings)}.",
+            f"Best {self.metric}: {self.error:.4g}, of trial {best}:",
+            f"  {settings_text(self.settings)}",
         ]
         first = self.trials.iloc[0]
         if first["outcome"] == COMPLETE:
@@ -127,13 +128,15 @@ def tune(
     """Search the settings of a model that forecast a table best, and fit it with them.
 
     Every trial is fitted anew before each of the last origins and scored on what follows (folds). The first
-    trial has the settings of the recipe, the others are chosen by a tree-structured Parzen estimator
-    (Bergstra et al. 2011); one whose mean error after a fold is above the median of earlier trials is pruned.
+    trial has the settings of the recipe or estimator that was given, also where the space does not hold them;
+    the others are chosen from the space by a tree-structured Parzen estimator (Bergstra et al. 2011). One
+    whose mean error after a fold is above the median of earlier trials is pruned.
 
     Parameters
     ----------
     model : str, estimator or network class
-        As `Forecaster` takes it.
+        As `Forecaster` takes it. The search begins with what an estimator was made with, and tries other
+        values too, also of ``LSTMModel(hidden_size=4)``. To fix a setting, give it as a keyword.
     df : DataFrame or path
         As ``Forecaster.fit`` takes it.
     horizon : int
@@ -145,7 +148,7 @@ def tune(
         there will always be. The final fit comes after it.
     space : mapping, optional
         What to try, by setting: a `Span` or a sequence of values. By default what the model declares
-        (`search_space`), and ``context_length``; settings that are given are not searched.
+        (`search_space`), and ``context_length``; settings that are given as keywords are not searched.
     metric : str
         The error to make small: mae, mse, rmse, mase, rmsse, mape, smape or wape.
     windows : int
@@ -222,8 +225,9 @@ def tune(
     how |= asdict(forecaster.answers) | {"target_transform": forecaster.target_transform}
     described = identity(forecaster.estimator, folds[-1], how)
     described["settings"] |= {"horizon": horizon, "sequence_length": forecaster.context_length}
-    with opened(storage, tried, seed=forecaster.estimator.seed, identity=described) as study:
-        interrupted = search.run(study, start, trials, budget)
+    seed = forecaster.estimator.seed
+    with opened(storage, tried, start=start, seed=seed, identity=described) as study:
+        interrupted = search.run(study, trials, budget)
         done, importance = study.trials, study.importance
     return search.result(done, importance, interrupted=interrupted)
 
@@ -241,7 +245,7 @@ class _Search:
     metric: str
     verbose: bool
 
-    def run(self, study: Study, start: Mapping[str, Any], trials: int, budget: TimeBudget) -> bool:
+    def run(self, study: Study, trials: int, budget: TimeBudget) -> bool:
         """Try until the budget is spent; return whether Ctrl-C ended that."""
         try:
             with suppress(OutOfTime):
@@ -249,7 +253,7 @@ class _Search:
                     has_result = _best(study.trials) is not None
                     if has_result and budget.is_over:
                         break
-                    ended = self._try(study.next(start), budget if has_result else TimeBudget())
+                    ended = self._try(study.next(), budget if has_result else TimeBudget())
                     self._tell(len(study.trials), trials, ended)
         except KeyboardInterrupt:
             if _best(study.trials) is None:
@@ -286,7 +290,8 @@ class _Search:
             PRUNED: f"pruned after {len(trial.errors)} of {len(self.folds)} folds",
             FAILED: f"failed: {trial.reason}",
         }[trial.outcome]
-        tell(f"Trial {number} of {trials}: {how}, {trial.seconds:.1f} s. {settings_text(trial.settings)}")
+        told = f"Trial {number} of {trials}: {how}, {trial.seconds:.1f} s."
+        tell(f"{told}\n  {settings_text(trial.settings)}")  # indented: to be pasted, not to be reworded
 
     def result(
         self, trials: Sequence[Trial], importance: dict[str, float], *, interrupted: bool
@@ -362,7 +367,7 @@ def _folds(
 def _start(
     forecaster: Forecaster, panel: Panel, space: Space | None, given: Mapping[str, Any]
 ) -> tuple[dict[str, Any], dict[str, Span | tuple[Any, ...]]]:
-    """Return the settings of the first trial, as far as they are searched, and all that is tried."""
+    """Return of what is searched the settings of the first trial, and all that is tried."""
     model = forecaster._model_for(panel)  # which checks what was given
     context = model.sequence_length
     rules = _rules(type(model))
@@ -381,8 +386,7 @@ def _start(
             "There is nothing to search: every setting is given. Leave one out, or give a space."
         )
     begun = model.settings() | {"context_length": context}
-    found = {name: _within(tried[name], begun[name]) for name in tried}
-    return {name: values[0] for name, values in found.items() if values}, tried
+    return {name: begun[name] for name in tried}, tried
 
 
 def _checked(
@@ -408,13 +412,6 @@ def _checked(
     if problems:
         raise SettingError(f"space: {'; '.join(problems)}.")
     return {name: values if isinstance(values, Span) else tuple(values) for name, values in space.items()}
-
-
-def _within(tried: Span | tuple[Any, ...], value: Any) -> list[Any]:
-    """Return a value as what is tried has it, in a list, or nothing."""
-    if isinstance(tried, Span):
-        return [value] if value in tried else []
-    return [candidate for candidate in tried if candidate == value]
 
 
 def _rules(made: type[WindowRegressor]) -> dict[str, Rule]:

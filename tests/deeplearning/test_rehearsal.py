@@ -2,12 +2,15 @@
 
 import copy
 import logging
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from timeseries import Forecaster, load_airpassengers
 from timeseries.deeplearning import rehearsal
 from timeseries.deeplearning.engine import build, fit_network, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
@@ -48,6 +51,7 @@ def gather():
 
 
 def test_the_losses_of_growing_rates_are_those_of_a_loop_by_hand():
+    """Every step learns from its own batch; what is compared is the loss on all windows, which are few."""
     model, rates = make(optimizer="sgd", momentum=0.0), [0.01, 0.05, 0.1, 0.2, 0.3]
     found = Rehearsal(model, gather(), TRAIN).losses_at(rates)
     with seeded(0, "cpu"):
@@ -55,31 +59,48 @@ def test_the_losses_of_growing_rates_are_those_of_a_loop_by_hand():
     series = torch.from_numpy(VALUES.astype(np.float32))
     past = torch.stack([series[i : i + T] for i in range(len(TRAIN))])[..., 0]  # (N, T)
     target = torch.stack([series[i + T : i + T + H] for i in range(len(TRAIN))])[..., 0]  # (N, H)
+
+    def loss(rows):
+        last = past[rows][:, -1:]
+        return nn.functional.mse_loss(network.past(past[rows] - last) + last, target[rows])
+
     order = torch.from_numpy(Permutation(len(TRAIN), 0, 0)(np.arange(len(TRAIN)))).split(16)
     expected = []
     for step, rate in enumerate(rates):
-        rows = order[step % len(order)]
-        last = past[rows][:, -1:]
-        loss = nn.functional.mse_loss(network.past(past[rows] - last) + last, target[rows])
-        expected.append(loss.item())
         network.zero_grad()
-        loss.backward()
+        loss(order[step % len(order)]).backward()
         with torch.no_grad():
             for parameter in network.parameters():
                 parameter -= rate * parameter.grad
+            expected.append(loss(slice(None)).item())
     assert found == pytest.approx(expected, rel=1e-4)
+
+
+def test_losses_are_compared_as_validation_has_them_and_training_goes_on_as_training():
+    """With a rate of nearly 0 nothing changes but the draws of dropout, and those do not count."""
+    model = make(LSTMModel, hidden_size=4, dropout=0.5)
+    losses = Rehearsal(model, gather(), TRAIN).losses_at([1e-9] * 6)
+    assert losses == pytest.approx([losses[0]] * 6, rel=1e-6)
+    seen = []
+    with pytest.MonkeyPatch.context() as patch:
+        real = nn.LSTM.forward
+        patch.setattr(nn.LSTM, "forward", lambda self, *a: seen.append(self.training) or real(self, *a))
+        Rehearsal(model, gather(), TRAIN).losses_at([1e-9] * 2)
+    assert seen == [True, False] * 2
+
+
+def test_windows_without_a_target_do_not_count_in_the_losses_that_are_compared():
+    values = VALUES.copy()
+    values[20:30] = np.nan
+    table = replace(TABLE, values=values)
+    found = Rehearsal(make(), ResidentGather(Buffers(table, context=T), UNIT, horizon=H), TRAIN)
+    assert np.isfinite(found.losses_at([1e-9, 1e-9])).all()
 
 
 def test_a_rate_that_diverges_ends_the_curve():
     losses = Rehearsal(make(optimizer="sgd"), gather(), TRAIN).losses_at([1e-3, 1e6, 1e6, 1e6, 1e6])
-    assert 2 <= len(losses) < 5
-    assert not losses[-1] <= rehearsal_limit() * min(losses)
-
-
-def rehearsal_limit():
-    from timeseries.deeplearning.trainer import FAR_ABOVE
-
-    return FAR_ABOVE
+    assert len(losses) == 2
+    assert not losses[1] <= 4 * losses[0]
 
 
 def test_a_rehearsal_leaves_neither_a_trace_nor_a_random_number():
@@ -105,9 +126,144 @@ def test_the_suggested_rate_is_where_the_loss_falls_fastest_per_factor_of_the_ra
     assert curve.suggestion == pytest.approx(3e-3, rel=0.1)
 
 
-def test_no_rate_is_suggested_where_the_loss_never_falls():
-    with pytest.raises(TrainingError, match="did not fall at any learning rate"):
-        _ = LearningRateCurve((1e-3, 1e-2, 1e-1), (1.0, 2.0, 3.0)).suggestion
+def test_the_suggestion_on_a_quadratic_loss_is_the_one_in_closed_form():
+    """Steepest descent on c w^2 / 2, w_k = w_0 (1 - r_1 c) ... (1 - r_k c), loses half where the rates sum to
+    ln 2 / (2 c); they grow by the factor q, so that they sum to r / (1 - 1/q)."""
+    curvature, rates = 7.0, np.geomspace(1e-7, 10, 400)
+    with np.errstate(over="ignore"):
+        losses = curvature / 2 * np.cumprod(1 - rates * curvature) ** 2
+    kept = int(np.flatnonzero(losses > 4 * losses[0])[0])
+    curve = LearningRateCurve(tuple(rates[:kept]), tuple(losses[:kept]))
+    ratio = rates[1] / rates[0]
+    assert curve.suggestion == pytest.approx(np.log(2) / (2 * curvature) * (1 - 1 / ratio), rel=0.06)
+    assert curve.suggestion < 2 / curvature  # beyond which steepest descent diverges
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scale", [0.3, 2.0])
+def test_the_suggestion_for_a_linear_network_is_that_of_gradient_descent_by_hand(seed, scale):
+    """All windows in every step, momentum 0: the losses follow from the eigenvalues of the curvature."""
+    draw = np.random.default_rng(seed)
+    values = scale * (np.sin(np.arange(ROWS) / 3) + 0.3 * draw.normal(size=ROWS))[:, None]
+    table = replace(TABLE, values=values)
+    model = make(optimizer="sgd", momentum=0.0, batch_size=512, seed=seed, horizon=1)
+    train = index_windows(TABLE.offsets, np.array([0]), np.array([ROWS]), horizon=1, min_context=T)
+    there = ResidentGather(Buffers(table, context=T), UNIT, horizon=1)
+    found = find_learning_rate(Rehearsal(model, there, train))
+    with seeded(seed, "cpu"):
+        start = build(model, sizes_for(model, table)).past
+    past = np.stack([values[i : i + T, 0] for i in range(len(train))])  # (N, T)
+    inputs = np.c_[past - past[:, -1:], np.ones(len(past))]  # (N, T+1)
+    truth = values[T : T + len(past), 0] - past[:, -1]  # (N,)
+    weights = np.r_[start.weight.detach().numpy()[0], start.bias.detach().numpy()].astype(np.float64)
+    hessian = 2 * inputs.T @ inputs / len(inputs)  # (T+1, T+1)
+    best = np.linalg.lstsq(inputs, truth, rcond=None)[0]  # (T+1,)
+    curvature, axes = np.linalg.eigh(hessian)
+    away = axes.T @ (weights - best)  # (T+1,)
+    rates = np.geomspace(1e-7, 10, 100)
+    away = away * np.cumprod(1 - rates[:, None] * curvature, axis=0)  # (steps, T+1)
+    losses = np.mean((inputs @ best - truth) ** 2) + (curvature * away**2).sum(axis=1) / 2  # (steps,)
+    np.testing.assert_allclose(found.losses[:80], losses[:80], rtol=1e-3)
+    until = np.argmax(losses > 1.25 * losses[0]) or len(losses)
+    expected = rates[np.argmax(losses <= (losses[0] + losses[:until].min()) / 2)]
+    assert found.suggestion == pytest.approx(expected, rel=0.2)  # a step more or less
+    assert found.suggestion < 2 / curvature.max()
+
+
+def rows(count, clean=False):
+    draw = np.random.default_rng(0)
+    X = draw.normal(size=(count, 2))
+    y = np.convolve(X[:, 0], [0.5, 0.3, 0.2])[:count] + 0.3 * X[:, 1]
+    return X, y if clean else y + 0.05 * draw.normal(size=count)
+
+
+def small(seed, **settings):
+    return LSTMModel(**{"sequence_length": 8, "hidden_size": 8, "batch_size": 8, "seed": seed} | settings)
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("model", "count", "low", "high"),
+    [
+        (small, 120, 0.01, 0.3),
+        (partial(small, batch_size=2), 120, 0.003, 0.5),
+        (partial(small, dropout=0.5), 120, 0.01, 0.5),
+        (partial(small, batch_size=32, sequence_length=5, hidden_size=4, num_layers=1), 120, 0.01, 0.1),
+        (partial(small, batch_size=64, hidden_size=16), 3000, 0.01, 0.1),
+        (partial(small, batch_size=32, optimizer="sgd", momentum=0.0), 3000, 0.01, 8.0),
+    ],
+)
+def test_suggestions_lie_where_a_training_can_learn_however_small_data_and_batches(
+    model, count, low, high, seed
+):
+    """Adam moves every weight by about its rate a step; weights are about 1 / sqrt(8) in size."""
+    assert low <= model(seed).find_learning_rate(*rows(count, clean=count > 1000)).suggestion <= high
+
+
+@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize(
+    ("name", "settings", "low", "high"),
+    [
+        ("lstm_keras", {"context_length": 12}, 5e-4, 0.05),
+        ("nlinear", {}, 1e-3, 0.05),
+        ("nlinear", {"optimizer": "sgd"}, 1e-3, 0.3),
+    ],
+)
+def test_suggestions_for_air_passengers_lie_where_a_training_can_learn(name, settings, low, high, seed):
+    forecaster = Forecaster(name, horizon=6, seed=seed, **settings)
+    assert low <= forecaster.find_learning_rate(load_airpassengers()).suggestion <= high
+
+
+def test_a_training_at_a_tenth_of_the_suggestion_learns_what_one_far_below_it_does_not():
+    X, y = rows(120)
+    rate = small(0).find_learning_rate(X, y).suggestion / 10
+    near, far = (
+        small(0, epochs=8, learning_rate=chosen).fit(X, y).train_history[-1]["train_loss"]
+        for chosen in (rate, rate / 1000)
+    )
+    assert near < 0.7 * far
+
+
+def test_the_curve_is_the_same_every_time_and_tells_its_suggestion_in_a_line():
+    X, y = rows(60)
+    curve = small(0).find_learning_rate(X, y, steps=40)
+    assert curve == small(0).find_learning_rate(X, y, steps=40)
+    assert repr(curve).startswith(
+        f"LearningRateCurve(suggestion={curve.suggestion:.2g}, 40 rates from 1e-07 to "
+    )
+    assert len(repr(curve)) < 120
+    assert repr(LearningRateCurve((1e-3, 1e-2, 1e-1), (1.0, 2.0, 3.0))) == (
+        "LearningRateCurve(no suggestion, 3 rates from 0.001 to 0.1, no fall of the loss from 1)"
+    )
+
+
+def test_what_comes_after_a_loss_far_above_the_first_does_not_count():
+    rates = tuple(np.geomspace(1e-4, 1e2, 7))
+    assert LearningRateCurve(rates, (1.0, 0.9, 0.8, 1.2, 0.2, 3.0, 3.0)).suggestion == pytest.approx(1.0)
+    assert LearningRateCurve(rates, (1.0, 0.9, 0.8, 1.3, 0.2, 3.0, 3.0)).suggestion == pytest.approx(1e-3)
+
+
+def test_losses_below_0_are_compared_as_those_above_it():
+    rates = tuple(np.geomspace(1e-4, 1e-1, 4))
+    assert LearningRateCurve(rates, (-1.0, -1.4, -2.0, 5.0)).suggestion == pytest.approx(1e-2)
+    with pytest.raises(TrainingError, match=r"it began at -1, and -1\.009 was the lowest"):
+        _ = LearningRateCurve(rates, (-1.0, -1.009, -0.9, 5.0)).suggestion
+
+
+def test_a_loss_of_ones_own_below_0_does_not_end_the_curve():
+    def shifted(forecast, target):
+        return (forecast - target) ** 2 - 5
+
+    assert len(Rehearsal(make(loss=shifted), gather(), TRAIN).losses_at([1e-3] * 5)) == 5
+
+
+@pytest.mark.parametrize("losses", [(1.0, 2.0, 3.0), (1.0, 0.991, 1.0), (0.0, 0.0, 0.0)])
+def test_no_rate_is_suggested_where_the_loss_does_not_visibly_fall(losses):
+    with pytest.raises(TrainingError, match="did not fall visibly at any learning rate"):
+        _ = LearningRateCurve((1e-3, 1e-2, 1e-1), losses).suggestion
+
+
+def test_too_few_steps_are_refused():
     with pytest.raises(SettingError, match="steps"):
         find_learning_rate(Rehearsal(make(), gather(), TRAIN), steps=3)
 

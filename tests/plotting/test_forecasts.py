@@ -98,6 +98,19 @@ def test_series_with_common_stamps_are_drawn_in_the_order_of_the_table():
     assert shown == names[:4]
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_a_forecast_before_its_history_is_refused_with_the_order(zone):
+    told = r"forecast of 'y' begins at 2024-01-01.* 2024-04-10.*plot_forecast\(history, forecast\)"
+    with pytest.raises(DataError, match=told):
+        plot_forecast(forecast(levels=(0.1, 0.5, 0.9)), history().assign(ds=DAYS.tz_localize(zone)))
+    with pytest.raises(DataError, match="Give the history first"):
+        plot_forecast(history(), history())
+    numbered = [history().assign(ds=np.arange(100)), forecast().assign(ds=np.arange(100, 103))]
+    assert plot_forecast(*numbered).axes
+    with pytest.raises(DataError, match="begins at 0, and its history no earlier, at 100"):
+        plot_forecast(*numbered[::-1])
+
+
 def test_an_unknown_series_is_answered_with_the_known():
     with pytest.raises(DataError, match=r"no series 'z' to draw\. There are: y"):
         plot_forecast(history(), forecast(), series="z")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from timeseries import Forecaster, LSTMModel
 from timeseries.deeplearning.rehearsal import LearningRateCurve
 from timeseries.errors import DataError
 from timeseries.plotting import plot_attention, plot_learning_rate, plot_losses
@@ -29,6 +30,16 @@ def test_losses_without_validation_have_one_line_and_no_history_is_refused():
     assert [line.get_label() for line in axes.lines] == ["training"]
     with pytest.raises(DataError, match="holds no epoch"):
         plot_losses([])
+
+
+@pytest.mark.parametrize(
+    "given", [LSTMModel(), Forecaster("lstm", horizon=2), [[record(0, 3.0, None)]], None, "a", {"epoch": 0}]
+)
+def test_what_is_no_history_is_refused_with_the_call_that_draws_it(given):
+    with pytest.raises(
+        DataError, match=r"plot_losses\(model\.train_history\); .*ensemble\.train_history\[0\]"
+    ):
+        plot_losses(given)
 
 
 def test_epochs_without_a_validation_loss_are_left_out_of_its_line():
@@ -87,8 +98,11 @@ def test_the_attention_of_several_rows_is_a_map_with_a_row_for_each():
 
 
 @pytest.mark.parametrize(
-    "weights", [[], "a", np.zeros((2, 3, 4)), [0.5, np.nan], [-0.5, 1.5], [[0.5], [0.5, 0.5]], None, [np.inf]]
+    "weights",
+    [[], "a", np.zeros((2, 3, 4)), [0.5, np.nan], [-0.5, 1.5], [[0.5], [0.5, 0.5]], None, [np.inf], 3, 0.5],
 )
 def test_what_holds_no_weights_is_refused(weights):
-    with pytest.raises(DataError, match=r"draws what attention\(X\) returned"):
+    with pytest.raises(
+        DataError, match=r"draws what attention\(X\) returned.*plot_attention\(model\.attention\(X\)\)"
+    ):
         plot_attention(weights)

@@ -1,5 +1,8 @@
 """``timeseries tune``: search the settings that forecast best."""
 
+import json
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -51,12 +54,17 @@ def tune(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     is fitted and saved, and the exit code is 130.
     """
     check_outputs(output, options["storage"], pictures=(plot,))
+    from timeseries.comparison import written
     from timeseries.tuning import tune as search
 
     named = ("trials", "seconds", "storage", "metric", "windows", "step", "gap", "test_size", "val_size")
     how = {name: options.pop(name) for name in named}
     model = options["model"]
-    result = search(model, local(data) or data, verbose=not is_quiet(), **how, **given_settings(**options))
+    with written(_as_options):
+        result = search(
+            model, local(data) or data, verbose=not is_quiet(), **how, **given_settings(**options)
+        )
+        summary = repr(result)
     save_model(result.forecaster, output)
     if plot is not None:
         from timeseries.plotting import plot_tuning, save_picture
@@ -65,11 +73,25 @@ def tune(data: Path, output: Path, plot: Path | None, **options: Any) -> None:
     if wants_json():
         show(_document(result) | {"output": str(output)})
     elif output != STREAM:
-        click.echo(repr(result))
+        click.echo(summary)
         note(f"Saved to {output}. Next: timeseries forecast {output}")
     if result.interrupted:
         click.echo("Interrupted.", err=True)
         click.get_current_context().exit(130)
+
+
+def _as_options(settings: Mapping[str, Any]) -> str:
+    """Write settings as arguments of ``timeseries fit`` and other verbs, numbers with four digits."""
+    return " ".join(_as_option(name, value) for name, value in settings.items())
+
+
+def _as_option(name: str, value: Any) -> str:
+    if name == "context_length":
+        return f"--context-length {value}"
+    text = (
+        f"{value:.4g}" if isinstance(value, float) else value if isinstance(value, str) else json.dumps(value)
+    )
+    return f"--set {shlex.quote(f'{name}={text}')}"
 
 
 def _document(result: "TuningResult") -> dict[str, object]:

@@ -10,7 +10,7 @@ from typing import TypeVar
 import numpy as np
 
 from timeseries.deeplearning.engine import Model, batches_of, build, sizes_for
-from timeseries.deeplearning.gather import Batches, Buffers, ResidentGather, Scaling, SeriesTable
+from timeseries.deeplearning.gather import Batch, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.plan import Pace
@@ -22,8 +22,9 @@ from timeseries.windows import WindowIndex
 LOG = logging.getLogger("timeseries")
 Result = TypeVar("Result")
 RATES = (1e-7, 10.0)  # between which a learning rate is looked for
-SMOOTHING = 0.1  # weight of the newest loss in the running mean of a curve
-UNSETTLED = 10  # first steps, whose running mean rests on few losses
+WATCHED = 256  # windows whose loss is compared after every step
+VISIBLE = 0.01  # share of the first loss that a fall must have
+OVERSHOT = 0.25  # share of the first loss by which one lies above it whose rate is too large
 BATCH_SIZES = (8, 4096)  # between which a batch size is looked for
 GOOD_SHARE = 0.9  # of the highest throughput, that a smaller batch may give away
 
@@ -79,8 +80,18 @@ class Rehearsal:
         return self._try(lambda trainer, network, batches: trainer.pace(network, batches))
 
     def losses_at(self, rates: Sequence[float]) -> list[float]:
-        """Return the loss of every step while the rate takes these values."""
-        return self._try(lambda trainer, network, batches: trainer.losses_at(network, batches, rates))
+        """Return the loss of the same windows after every step, while the rate takes these values."""
+        return self._try(
+            lambda trainer, network, batches: trainer.losses_at(
+                network, batches, self._watched(batches), rates
+            )
+        )
+
+    def _watched(self, batches: Batches) -> Batch:
+        """Return the windows to compare losses on, drawn in an order that no step follows."""
+        stride, levels = batches.position_stride, batches.levels
+        drawn = Batches(self.gather, self.train, WATCHED, self.model.seed, stride, levels)
+        return next(drawn.epoch(1))
 
     def _try(self, action: Callable[[Trainer, ForecastNetwork, Batches], Result]) -> Result:
         model = self.model
@@ -92,28 +103,62 @@ class Rehearsal:
             )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LearningRateCurve:
-    """The losses of a training whose learning rate grew from step to step (Smith 2017, section 3.3)."""
+    """The losses of a training whose learning rate grew from step to step (Smith 2017, section 3.3).
+
+    They are those of the same windows throughout, so that noise between batches is no fall.
+    """
 
     rates: tuple[float, ...]
     """The rate of every step."""
     losses: tuple[float, ...]
-    """The loss before that step, in scaled units; a running mean."""
+    """The loss after that step, in scaled units, of the same windows; the first changes next to nothing."""
+
+    def __repr__(self) -> str:
+        tried = f"{len(self.rates)} rates from {self.rates[0]:.2g} to {self.rates[-1]:.2g}"
+        low = self._lowest
+        if not self._falls:
+            return f"LearningRateCurve(no suggestion, {tried}, no fall of the loss from {self.losses[0]:.4g})"
+        fall = f"loss from {self.losses[0]:.4g} to {self.losses[low]:.4g} at {self.rates[low]:.2g}"
+        return f"LearningRateCurve(suggestion={self.suggestion:.2g}, {tried}, {fall})"
 
     @property
     def suggestion(self) -> float:
-        """The rate at which the loss falls fastest, per factor of the rate."""
-        lowest = int(np.argmin(self.losses))
-        if lowest < 2:
+        """The smallest rate by whose step half of the fall is done, from the first loss to the lowest.
+
+        Near it the loss falls fastest per factor of the rate. What comes after a loss that is a quarter above
+        the first does not count: such a rate is too large. In a long training this is an upper end; a tenth
+        of it is the cautious choice.
+
+        Raises
+        ------
+        TrainingError
+            If the loss falls by less than a hundredth of the first one.
+        """
+        first, lowest = self.losses[0], self.losses[self._lowest]
+        if not self._falls:
             raise TrainingError(
-                "The loss did not fall at any learning rate, so none can be suggested. Check the data, or "
-                "try another loss."
+                f"The loss did not fall visibly at any learning rate: it began at {first:.4g}, and "
+                f"{lowest:.4g} was the lowest. So none can be suggested. Perhaps little is left to learn "
+                "where the network begins, or the inputs tell nothing about the target. Keep your rate, "
+                "give more steps, or try another loss."
             )
-        first = UNSETTLED if lowest > 2 * UNSETTLED else 0
-        falling = slice(first, lowest + 1)
-        slope = np.gradient(self.losses[falling], np.log(self.rates[falling]))  # (steps,)
-        return self.rates[first + int(np.argmin(slope))]
+        return next(
+            rate for rate, loss in zip(self.rates, self.losses, strict=True) if loss <= (first + lowest) / 2
+        )
+
+    @property
+    def _lowest(self) -> int:
+        """The step of the lowest loss before one that is far above the first."""
+        losses = np.array(self.losses)  # (steps,)
+        above = np.flatnonzero(losses - losses[0] > OVERSHOT * abs(losses[0]))
+        return int(np.argmin(losses[: above[0]] if len(above) else losses))
+
+    @property
+    def _falls(self) -> bool:
+        first = self.losses[0]
+        return first - self.losses[self._lowest] >= VISIBLE * abs(first) > 0
 
 
 @dataclass(frozen=True)
@@ -135,6 +180,8 @@ class BatchSizeCurve:
 def find_learning_rate(rehearsal: Rehearsal, steps: int = 100) -> LearningRateCurve:
     """Let the rate grow from 1e-7 to 10, by the same factor every step, and watch the loss.
 
+    After every step the loss of the same 256 windows is taken: what differs is due to the steps alone.
+
     Parameters
     ----------
     rehearsal : Rehearsal
@@ -149,15 +196,10 @@ def find_learning_rate(rehearsal: Rehearsal, steps: int = 100) -> LearningRateCu
     """
     require_whole(steps=(steps, 10))
     rates = np.geomspace(*RATES, steps).tolist()
-    losses = rehearsal.losses_at(rates)
-    finite = [loss for loss in losses if math.isfinite(loss)]
-    if not finite:
-        raise TrainingError("The loss is not finite before the first step. Check the data.")
-    smooth, mean = [], 0.0
-    for step, loss in enumerate(finite, start=1):
-        mean += SMOOTHING * (loss - mean)
-        smooth.append(mean / (1 - (1 - SMOOTHING) ** step))  # without the pull of the 0 that it started from
-    return LearningRateCurve(tuple(rates[: len(smooth)]), tuple(smooth))
+    losses = [loss for loss in rehearsal.losses_at(rates) if math.isfinite(loss)]
+    if not losses:
+        raise TrainingError("The loss is not finite after the first step. Check the data.")
+    return LearningRateCurve(tuple(rates[: len(losses)]), tuple(losses))
 
 
 def find_batch_size(rehearsal: Rehearsal) -> BatchSizeCurve:

@@ -42,7 +42,7 @@ TRIAL_SHARE = 0.05  # or, where there are max_seconds, after this share of them
 LARGEST_WEIGHT = 1e8  # inputs and targets are scaled: a network that needs such a weight has diverged
 ROUNDING = 1e-9  # of a rate
 LEAST_SECONDS = 1e-9  # of a step, by a clock that stands still or was put back
-FAR_ABOVE = 4.0  # times the lowest loss: a rate that leads there is far too large
+FAR_ABOVE = 4.0  # times the first loss: a rate that leads there is far too large
 MARGIN = 0.1  # of max_seconds is not planned for, since a pace varies
 
 
@@ -245,19 +245,24 @@ class Trainer:
         """Measure the seconds of a step, and change nothing."""
         return self._pace(network, self._longest(train), train, None)
 
-    def losses_at(self, network: nn.Module, train: Batches, rates: Sequence[float]) -> list[float]:
-        """Return the loss of every step of a training whose rate takes these values, and change nothing.
+    def losses_at(
+        self, network: nn.Module, train: Batches, watched: Batch, rates: Sequence[float]
+    ) -> list[float]:
+        """Return a loss after every step of a training whose rate takes these values, and change nothing.
 
-        It ends where the loss is not finite or `FAR_ABOVE` times as large as the lowest.
+        It is always that of the batch ``watched``, as validation has it: no difference between batches hides
+        what a step does. The end is where it is not finite or `FAR_ABOVE` times as large as at first.
         """
         losses: list[float] = []
         with forked(train.gather.device.type):
-            trial = copy.deepcopy(network).to(train.gather.device).train()
+            trial = copy.deepcopy(network).to(train.gather.device)
             learner = _Learner(self.settings, trial, Plan(len(train), len(rates)))
             for rate, batch in zip(rates, cycle(train.epoch(0)), strict=False):
                 learner.optimizer.param_groups[0]["lr"] = rate
-                losses.append(float(self._step(trial, batch, learner)))
-                if not losses[-1] <= FAR_ABOVE * min(losses):
+                self._step(trial.train(), batch, learner)
+                with torch.inference_mode():
+                    losses.append(float(self._step(trial.eval(), watched, None)))
+                if not losses[-1] - losses[0] <= (FAR_ABOVE - 1) * abs(losses[0]):
                     break
         return losses
 

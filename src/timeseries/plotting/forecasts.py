@@ -62,7 +62,8 @@ def plot_forecast(
     Raises
     ------
     DataError
-        When there is no such series in both tables, or a table is none.
+        When there is no such series in both tables, a table is none, or the forecast begins no later than the
+        history, as where the two are swapped.
     MissingExtraError
         When matplotlib is not installed.
 
@@ -84,6 +85,7 @@ def plot_forecast(
     figure, panels = new_figure(names, len(known))
     for name, axes in zip(names, panels, strict=True):
         answer = ahead[name]
+        _require_order(name, past[name], answer)
         recent = past[name].iloc[-SHOWN_HORIZONS * len(answer) :]
         axes.plot(recent.index, recent, color=OBSERVED, linewidth=1.3, label="observed")
         if name in later:
@@ -290,6 +292,19 @@ def _require_one_time(tables: dict[str, dict[str, pd.Series]]) -> None:
     if len(set(kinds.values())) > 1:
         told = ", ".join(f"{name} has {kind}" for name, kind in kinds.items())
         raise DataError(f"One picture needs one kind of stamps, but these differ: {told}.")
+
+
+def _require_order(series: str, history: "pd.Series[float]", forecast: "pd.Series[float]") -> None:
+    """Refuse a forecast that begins no later than its history."""
+    first, then = (
+        line.index.tz_localize(None) if isinstance(line.index, pd.DatetimeIndex) else line.index
+        for line in (forecast, history)
+    )
+    if first[0] <= then[0]:
+        raise DataError(
+            f"The forecast of {series!r} begins at {forecast.index[0]}, and its history no earlier, at "
+            f"{history.index[0]}. Give the history first: plot_forecast(history, forecast)."
+        )
 
 
 def _levels(lines: dict[str, pd.Series], series: str) -> list[float]:

@@ -33,7 +33,7 @@ def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
     Raises
     ------
     DataError
-        When no epoch was completed.
+        When no epoch was completed, or this is no ``train_history``.
 
     Examples
     --------
@@ -42,7 +42,11 @@ def plot_losses(history: "Sequence[EpochRecord]") -> "Figure":
     ['training', 'validation', 'best: epoch 1, 0.6']
     """
     if not isinstance(history, Sequence) or not all(isinstance(record, dict) for record in history):
-        raise DataError(f"plot_losses draws train_history, a list of records, got {shown(history)}.")
+        raise DataError(
+            f"plot_losses draws train_history, a list of records, got {shown(history)}. "
+            "Of a fitted model: plot_losses(model.train_history); of an ensemble, one of its members: "
+            "plot_losses(ensemble.train_history[0])."
+        )
     if not history:
         raise DataError("There is no loss to draw: the history holds no epoch.")
     figure, (axes,) = new_figure(["loss by epoch"], 1)
@@ -106,7 +110,7 @@ def plot_learning_rate(curve: "LearningRateCurve") -> "Figure":
     axes.set_ylim(lowest - margin, first + 2 * margin)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate")
-    axes.set_ylabel("loss, in scaled units; running mean")
+    axes.set_ylabel("loss of the same windows, scaled units")
     legend(axes)
     return figure
 
@@ -157,12 +161,13 @@ def plot_attention(weights: npt.ArrayLike) -> "Figure":
 def _attention_rows(weights: npt.ArrayLike) -> Floats:
     """Return weights as rows (n, T), or refuse what is none."""
     try:
-        rows = np.atleast_2d(np.asarray(weights, dtype=np.float64))  # (n, T)
+        given = np.asarray(weights, dtype=np.float64)  # (T,) or (n, T)
+        rows = np.atleast_2d(given) if given.ndim else np.empty((0, 0))  # (n, T)
     except (TypeError, ValueError):
         rows = np.empty((0, 0))
     if rows.ndim != 2 or not rows.size or not (rows >= 0).all() or not np.isfinite(rows).all():
         raise DataError(
             "plot_attention draws what attention(X) returned, rows (n, T) of weights that are 0 or more, got "
-            f"{shown(weights)}."
+            f"{shown(weights)}. Of a fitted AttentionLSTMModel: plot_attention(model.attention(X))."
         )
     return rows
