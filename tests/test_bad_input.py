@@ -249,8 +249,11 @@ def test_estimators_take_numbers_alone(wrong, told):
 
 
 IMPOSSIBLE = {
-    "54 no horizon": ({"horizon": 0}, "horizon must be a whole number >= 1"),
-    "54 a horizon before the present": ({"horizon": -1}, "horizon must be a whole number >= 1"),
+    "54 no horizon": ({"horizon": 0}, "horizon must be at least 1|horizon must be a whole number >= 1"),
+    "54 a horizon before the present": (
+        {"horizon": -1},
+        "horizon must be at least 1|horizon must be a whole number >= 1",
+    ),
     "54 half a horizon": ({"horizon": 1.5}, "horizon must be a whole number|not a valid integer"),
     "59 a covariate that is the target": ({"target": "y", "past": ["y"]}, "give it one role"),
     "59 a static feature that is the time": ({"static": ["ds"]}, "give it one role"),

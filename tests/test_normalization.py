@@ -158,13 +158,14 @@ def test_every_misspelt_setting_is_refused_at_construction():
         DataNormalizer({"stratgy": "zscore", "frobnicate": 1})
 
 
-def test_a_config_that_is_no_dictionary_is_refused_at_fit():
-    with pytest.raises(SettingError, match="config must be a dictionary of settings, got 'zscore'"):
-        DataNormalizer("zscore").fit([[1.0]])
+def test_a_config_that_is_no_dictionary_is_refused():
+    with pytest.raises(SettingError, match="takes one dictionary of settings, or keywords, got 'zscore'"):
+        DataNormalizer("zscore")
 
 
-def test_the_config_wins_over_the_keyword():
-    assert DataNormalizer({"strategy": "zscore"}, strategy="minmax").strategy == "zscore"
+def test_a_setting_in_config_and_by_keyword_is_refused():
+    with pytest.raises(SettingError, match="DataNormalizer was given strategy twice"):
+        DataNormalizer({"strategy": "zscore"}, strategy="minmax")
 
 
 @pytest.mark.parametrize("strategy", ["zscor", 3, None, ["zscore"]])

@@ -223,7 +223,8 @@ class Forecaster(TableForecaster):
         Returns
         -------
         LearningRateCurve
-            With its ``suggestion``; nothing is fitted or changed.
+            With its ``suggestion``, the rate by which half of the fall is done: an upper end, of which a
+            tenth is the cautious choice. Nothing is fitted or changed.
 
         Examples
         --------

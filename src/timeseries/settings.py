@@ -200,10 +200,8 @@ class Settings:
         What else is wrong is told with it; alone it waits for the use: scikit-learn wants no error here.
         """
         if more or not (config is None or isinstance(config, Mapping)):
-            raise SettingError(
-                f"{cls.__name__} takes one dictionary of settings, {cls.__name__}({{'hidden_size': 64}}), or "
-                f"keywords, {cls.__name__}(hidden_size=64); got {', '.join(map(shown, (config, *more)))}."
-            )
+            told = ", ".join(map(shown, (config, *more)))
+            raise SettingError(f"{cls.__name__} takes one dictionary of settings, or keywords, got {told}.")
         named: Mapping[str, Any] = config or {}
         if twice := [name for name in settings if name in named]:
             raise SettingError(

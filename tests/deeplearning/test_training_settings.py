@@ -65,7 +65,7 @@ def test_quantiles_without_their_loss_are_refused():
 
 @pytest.mark.parametrize("given", [(5,), ("hidden_size=3",), ([("hidden_size", 3)],), ({}, 2), (64, 2)])
 def test_a_config_that_is_no_dictionary_is_refused_at_once(given):
-    with pytest.raises(SettingError, match=r"Model takes one dictionary of settings, Model\(\{'hidden_size'"):
+    with pytest.raises(SettingError, match="Model takes one dictionary of settings, or keywords, got"):
         Model(*given)
 
 

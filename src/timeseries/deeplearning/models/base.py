@@ -209,7 +209,8 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         Returns
         -------
         LearningRateCurve
-            With its ``suggestion``; nothing is fitted or changed.
+            With its ``suggestion``, the rate by which half of the fall is done: an upper end, of which a
+            tenth is the cautious choice. Nothing is fitted or changed.
         """
         return find_learning_rate(self._rehearsal(X, y), steps)
 

@@ -44,9 +44,12 @@ def unpack(model: Any, stored: Artifact, path: str | PathLike[str], networks: Ma
     """
     manifest: Any = stored.manifest
     arrays = stored.tensors
+    if manifest.get("kind") in ("forecaster", "ensemble"):
+        reader = str(manifest["kind"]).capitalize()
+        raise ArtifactError(f"{path} holds a {reader.lower()}: read it with {reader}.load(path).")
     if manifest.get("kind") != "estimator" or manifest.get("model") != model.name:
         raise ArtifactError(
-            f"{path} holds: {manifest.get('kind')} {manifest.get('model') or ''!r}, "
+            f"{path} holds: {manifest.get('kind')} {manifest.get('model')!r}, "
             f"but {type(model).__name__}.load reads an estimator {model.name!r}."
         )
     try:
