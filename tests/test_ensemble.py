@@ -103,6 +103,7 @@ def test_weights_are_inverse_to_the_errors_on_rows_that_no_member_learned_from()
     assert abs(ensemble.weights_[0] - 0.5) > 0.01  # or the test would show nothing
 
 
+@pytest.mark.slow
 def test_weights_see_the_first_run_and_not_the_fit_on_all_rows():
     frame = table()
     one = make(combine="weighted").fit(frame, keep_validation=True)

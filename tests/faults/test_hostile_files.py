@@ -428,8 +428,14 @@ ENSEMBLE = [
 ]
 
 
-@pytest.mark.parametrize("spoil", [*map(of_member, NETWORK + FORECASTER), *ENSEMBLE])
+@pytest.mark.parametrize("spoil", [*map(of_member, (NETWORK + FORECASTER)[::4]), *ENSEMBLE])
 def test_a_hostile_ensemble_is_refused_at_once(spoil, folder, ensemble):
+    refuse(Ensemble.load, spoilt(ensemble, spoil, folder / "hostile"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("spoil", [of_member(spoil) for spoil in NETWORK + FORECASTER])
+def test_a_hostile_member_is_refused_at_once(spoil, folder, ensemble):
     refuse(Ensemble.load, spoilt(ensemble, spoil, folder / "hostile"))
 
 
