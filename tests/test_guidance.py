@@ -45,7 +45,7 @@ def test_rates_beyond_the_band_are_named(rate, said):
 
 
 def test_many_recurrent_layers_are_named():
-    assert "num_layers=4" in notes(num_layers=4)[0]
+    assert "4 recurrent layers" in notes(num_layers=4)[0]
     assert notes(num_layers=3) == notes("tcn", num_layers=8) == []
 
 

@@ -57,7 +57,7 @@ def advice(model: str, settings: Mapping[str, Any], windows: int) -> Iterator[st
         )
     layers = settings.get("num_layers", 1)
     if model in RECURRENT and layers > DEEP:
-        yield f"num_layers={layers}: more than {DEEP} recurrent layers seldom pay for their time."
+        yield f"{layers} recurrent layers: more than {DEEP} seldom pay for their time."
 
 
 def trend_note(values: npt.NDArray[np.floating[Any]], offsets: Ints) -> str | None:

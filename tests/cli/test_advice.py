@@ -15,7 +15,10 @@ from timeseries.forecaster import Forecaster
 SOURCE = Path(timeseries.__file__).parent
 HEARD = (  # the files whose messages reach the command line
     *sorted((SOURCE / "tables").glob("*.py")),
-    *(SOURCE / f"{name}.py" for name in ("answers", "backtesting", "continuation", "fitted", "fitting")),
+    *(
+        SOURCE / f"{name}.py"
+        for name in ("answers", "backtesting", "continuation", "fitted", "fitting", "guidance")
+    ),
     *(
         SOURCE / f"{name}.py"
         for name in ("forecaster", "frequency", "intervals", "memory", "panel", "splits")
