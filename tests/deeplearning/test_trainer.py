@@ -320,28 +320,50 @@ def test_a_relative_loss_compares_with_the_values_in_the_units_of_the_series():
         assert loss == pytest.approx(np.mean(np.abs(np.array(targets) - 100) / np.array(targets)), rel=1e-4)
 
 
+class Watching(nn.Module):
+    """Keeps the windows that it is given, by whether it is trained; copies keep them in the same place."""
+
+    def __init__(self):
+        super().__init__()
+        self.level, self.seen = nn.Parameter(torch.zeros(1)), {True: [], False: []}
+
+    def __deepcopy__(self, memo):
+        twin = Watching()
+        twin.seen = self.seen
+        return twin
+
+    def forward(self, window):
+        self.seen[self.training].append(window.past.clone())
+        return self.level.expand(len(window.past), H, 1, 1)
+
+    def distances(self, values, *, training):
+        """Return how far each window is from the nearest one of the data, (M,)."""
+        known = torch.cat([batch.window.past for batch in make_batches(values).epoch(0)])  # (N, T, 1)
+        shown = torch.cat(self.seen[training])  # (M, T, 1)
+        return (shown.flatten(1)[:, None] - known.flatten(1)).abs().amax(dim=2).min(dim=1).values  # (M,)
+
+
 def test_augmentation_changes_the_windows_of_training_and_no_others():
-    values, seen = make_values(), {True: [], False: []}
-
-    class Watching(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.level = nn.Parameter(torch.zeros(1))
-
-        def forward(self, window):
-            seen[self.training].append(window.past.clone())
-            return self.level.expand(len(window.past), H, 1, 1)
-
+    values, network = make_values(), Watching()
     chosen = settings(epochs=2, augmentation={"jitter": 0.5})
-    Trainer(chosen, MSE).fit(Watching(), make_batches(values), make_batches(values, seed=None))
-    known = torch.cat([batch.window.past for batch in make_batches(values).epoch(0)])  # (N, T, 1)
-    for training in (True, False):
-        shown = torch.cat(seen[training])  # (M, T, 1)
-        apart = (shown.flatten(1)[:, None] - known.flatten(1)).abs().amax(dim=2)  # (M, N)
-        nearest = apart.min(dim=1).values  # (M,)
-        assert bool((nearest > 0.1).all() if training else (nearest == 0).all())
-    first, second = seen[True][:4], seen[True][4:8]
+    Trainer(chosen, MSE).fit(network, make_batches(values), make_batches(values, seed=None))
+    assert (network.distances(values, training=True) > 0.1).all()
+    assert (network.distances(values, training=False) == 0).all()
+    first, second = network.seen[True][:4], network.seen[True][4:8]
     assert not any(torch.equal(a, b) for a in first for b in second)  # each epoch anew
+
+
+def test_rehearsals_augment_as_the_training_does():
+    values, chosen = make_values(), settings(augmentation={"jitter": 0.5})
+    for rehearse in (
+        lambda network, batches: Trainer(chosen, MSE).pace(network, batches),
+        lambda network, batches: Trainer(chosen, MSE).losses_at(
+            network, batches, next(batches.epoch(0)), [1e-3, 1e-3]
+        ),
+    ):
+        network = Watching()
+        rehearse(network, make_batches(values))
+        assert (network.distances(values, training=True) > 0.1).all()
 
 
 class ZeroForecast(nn.Module):

@@ -257,7 +257,7 @@ class Trainer:
         with forked(train.gather.device.type):
             trial = copy.deepcopy(network).to(train.gather.device)
             learner = _Learner(self.settings, trial, Plan(len(train), len(rates)))
-            for rate, batch in zip(rates, cycle(train.epoch(0)), strict=False):
+            for rate, batch in zip(rates, cycle(self._windows(train, 0, 0)), strict=False):
                 learner.optimizer.param_groups[0]["lr"] = rate
                 self._step(trial.train(), batch, learner)
                 with torch.inference_mode():
@@ -284,7 +284,8 @@ class Trainer:
         limit = TRIAL_SECONDS if budget is None else TRIAL_SHARE * budget
         seconds: list[float] = []
         began = time.perf_counter()
-        for batch in islice(cycle(batches.epoch(0)), TRIAL_STEPS):
+        windows = batches.epoch(0) if learner is None else self._windows(batches, 0, 0)
+        for batch in islice(cycle(windows), TRIAL_STEPS):
             self._step(network, batch, learner)
             wait_for(batches.gather.device)
             seconds.append(time.perf_counter() - began - sum(seconds))
