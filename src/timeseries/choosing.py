@@ -27,8 +27,8 @@ from timeseries.notes import tell
 from timeseries.panel import Panel
 from timeseries.table_forecaster import Table
 
-CANDIDATES = ("nlinear", "dlinear", "lstm", "gru", "tcn", "patchtst")
-"""What is tried, in this order: the linear maps are quick, and hard to beat."""
+CANDIDATES = ("nlinear", "dlinear", "mlp", "lstm", "gru", "patchtst")
+"""What is tried, in this order: the linear maps and the mlp are quick, and hard to beat."""
 SECONDS = 60.0
 """How long that may take unless told otherwise."""
 COMPARED, OUT_OF_TIME, BASELINE = "compared", "out of time", "baseline"
