@@ -7,12 +7,12 @@ from typing import Any, ClassVar
 from timeseries.deeplearning.models.base import WindowRegressor
 from timeseries.deeplearning.models.head import HeadSettings
 from timeseries.deeplearning.models.patching import PatchSettings
+from timeseries.deeplearning.models.widths import MOST_LAYERS, layer_widths, width_problems
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.window import Sizes
 from timeseries.settings import Span, setting, settings_class
 
-MOST_LAYERS = 64
 CELL_ACTIVATIONS = ("tanh", "relu", "leaky_relu", "sigmoid")
 
 
@@ -56,8 +56,7 @@ class RecurrentRegressor(HeadSettings, PatchSettings, WindowRegressor):
         """Yield one sentence per setting that makes no sense, alone or beside the others."""
         found = list(super().problems())
         yield from found
-        if isinstance(self.hidden_size, (tuple, list)) and len(self.hidden_size) > MOST_LAYERS:
-            yield f"hidden_size must name at most {MOST_LAYERS} layers, got {len(self.hidden_size)}"
+        yield from width_problems("hidden_size", self.hidden_size)
         if not found and self.bidirectional and self.truncated_bptt_steps is not None:
             yield "truncated_bptt_steps needs a network that reads in one direction"
         if not found and self.bidirectional and self.every_position:
@@ -70,9 +69,8 @@ class RecurrentRegressor(HeadSettings, PatchSettings, WindowRegressor):
 
     def stack(self) -> dict[str, Any]:
         """Return what the settings say of the layers and of the head, as networks take it."""
-        widths = self.hidden_size
         return {
-            "hidden_sizes": (widths,) * self.num_layers if isinstance(widths, int) else tuple(widths),
+            "hidden_sizes": layer_widths(self.hidden_size, self.num_layers),
             "dropout": self.dropout,
             "bidirectional": self.bidirectional,
             "patch_length": self.patch_length,
