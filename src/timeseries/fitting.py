@@ -23,7 +23,6 @@ from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
 from timeseries.panel import Panel
 from timeseries.splits import Origins
-from timeseries.tables.layout import plain
 from timeseries.transformed import TransformedPanel, fit_transforms, rows_lost
 from timeseries.windows import Ints, WindowIndex, index_windows
 
@@ -483,13 +482,10 @@ def _refuse_impossible(panel: Panel, answers: Answers) -> None:
         places = np.argwhere(np.broadcast_to(broken, targets.shape))
         if len(places):
             row, target = places[0]
-            s = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+            where, fields = panel.place(row, target)
             raise DataError(
                 f"{len(places)} values of the history are {rule}; the first is {targets[row, target]:g}: "
-                f"series {panel.ids[s]!r}, target {panel.targets[target]!r}, at {plain(panel.time[row])}. "
-                "Correct these values, or drop that rule.",
-                series=panel.ids[s],
-                column=panel.targets[target],
-                time=plain(panel.time[row]),
+                f"{where}. Correct these values, or drop that rule.",
+                **fields,
                 value=float(targets[row, target]),
             )

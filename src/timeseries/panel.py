@@ -27,7 +27,7 @@ from timeseries.tables.alignment import Timeline, continue_timeline, numbered_wi
 from timeseries.tables.cells import joined, ordered_numbers, read_cells, refuse_absent
 from timeseries.tables.files import read_file
 from timeseries.tables.frames import Source, as_source, like
-from timeseries.tables.layout import Table, TableLayout, require_layout
+from timeseries.tables.layout import Table, TableLayout, plain, require_layout
 from timeseries.tables.regularity import count_steps, fill_gaps, find_frequency
 from timeseries.tables.remarks import remarks
 from timeseries.tables.roles import read_future_table, read_table
@@ -248,6 +248,21 @@ class Panel:
             )
         keep = numbered_within(self.offsets) < np.repeat(rows, self.lengths)
         return replace(self, offsets=offsets_of(rows), values=self.values[keep], time=self.time[keep])
+
+    def place(self, row: int, target: int) -> tuple[str, dict[str, Any]]:
+        """Say where a value of a target stands, in words and as the fields of a `DataError`.
+
+        Parameters
+        ----------
+        row
+            Of the buffer of all series.
+        target
+            Number of the target.
+        """
+        name = self.ids[int(np.searchsorted(self.offsets, row, side="right")) - 1]
+        time, column = plain(self.time[row]), self.targets[target]
+        where = f"series {name!r}, target {column!r}, at {time}"
+        return where, {"series": name, "column": column, "time": time}
 
     def tail(self, rows: int) -> "Panel":
         """Keep the last rows of each series, and the known covariates from the first of them on.

@@ -13,7 +13,6 @@ from timeseries.panel import Panel, in_zone
 from timeseries.splits import Origins
 from timeseries.steps import STAMP
 from timeseries.tables.alignment import numbered_within
-from timeseries.tables.layout import plain
 from timeseries.target_transforms import TRANSFORMS, Ahead, Floats, Ints, Rows, State, TargetTransform
 
 
@@ -243,15 +242,12 @@ def _refuse_outside(names: Sequence[str], place: int, values: Floats, panel: Pan
     bad = np.argwhere(values <= 0)
     if len(bad):
         row, target = bad[0].tolist()
-        s = int(np.searchsorted(panel.offsets, row, side="right")) - 1
+        where, fields = panel.place(row, target)
         raise DataError(
             f"target_transform={name!r} needs values above 0, but {len(bad)} are not"
             f"{f' after {names[place - 1]!r}' if place else ''}; the first is {values[row, target]:g}: "
-            f"series {panel.ids[s]!r}, target {panel.targets[target]!r}, at {plain(panel.time[row])}. "
-            "Leave the transform out, or forecast something that stays above 0.",
-            series=panel.ids[s],
-            column=panel.targets[target],
-            time=plain(panel.time[row]),
+            f"{where}. Leave the transform out, or forecast something that stays above 0.",
+            **fields,
             value=float(values[row, target]),
         )
 
