@@ -30,7 +30,12 @@ def refuse_taken_names(panel: Panel, levels: tuple[float, ...] | None) -> None:
 
 
 def answer_frame(
-    panel: Panel, forecast: Floats, levels: tuple[float, ...] | None, *, integer: bool = False
+    panel: Panel,
+    forecast: Floats,
+    levels: tuple[float, ...] | None,
+    *,
+    integer: bool = False,
+    passed: int = 0,
 ) -> Any:
     """Write the forecasts that follow each series of a panel as a table.
 
@@ -44,6 +49,8 @@ def answer_frame(
         The P quantile levels.
     integer : bool
         The forecasts are whole numbers, and so are the columns that hold them.
+    passed : int
+        Steps between the last row of the panel and the first that is forecast.
 
     Returns
     -------
@@ -52,7 +59,7 @@ def answer_frame(
         (the median of quantiles), columns such as ``y_q0.9`` the quantiles.
     """
     refuse_taken_names(panel, levels)  # a table to predict from may have other series than the fitted one
-    columns, named = _places(panel, forecast.shape[1]), _by_name(panel, forecast)  # (rows, P) each
+    columns, named = _places(panel, forecast.shape[1], passed), _by_name(panel, forecast)  # (rows, P) each
     middle = 0 if levels is None else levels.index(0.5)
     for name, numbers in named.items():
         columns[name] = whole(numbers[:, middle], integer=integer)
@@ -97,9 +104,9 @@ def spread_frame(panel: Panel, points: Floats) -> Any:
     return panel.as_read(pd.DataFrame(columns))
 
 
-def _places(panel: Panel, horizon: int) -> dict[Hashable, Any]:
-    """Return the columns of series and stamps of the steps that follow each series."""
-    times = panel.future_times(horizon)  # (S, H)
+def _places(panel: Panel, horizon: int, passed: int = 0) -> dict[Hashable, Any]:
+    """Return the columns of series and stamps of the steps that follow each series, but for those passed."""
+    times = panel.future_times(passed + horizon)[:, passed:]  # (S, H)
     columns: dict[Hashable, Any] = {}
     if panel.shape == "long":
         columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)

@@ -24,13 +24,13 @@ from timeseries.errors import (
     require_whole,
     shown,
 )
-from timeseries.fitted import FittedForecaster
+from timeseries.fitted import FittedForecaster, last_origins
 from timeseries.fitted_ensemble import FittedEnsemble
 from timeseries.fitting import fine_tune_model
 from timeseries.forecaster import Forecaster
 from timeseries.named_forecasters import forecasters_of
 from timeseries.panel import Panel
-from timeseries.table_forecaster import Table, TableForecaster, last_origins, read_panel
+from timeseries.table_forecaster import Table, TableForecaster, read_panel
 
 REPLACEABLE = ("constant", "one_cycle", "cosine_restarts")
 """Schedules that estimators and recipes have by themselves, or that snapshots set."""

@@ -156,21 +156,33 @@ class FittedForecaster:
         past = panel.lengths  # (S,)
         np.minimum.at(past, origins.series, origins.row - panel.offsets[origins.series] + 1)
         seen = self.as_seen(panel, past)
+        gather, scaling = self.gather(seen, past)
+        targets = self.targets_of(scaling)
+        places = replace(origins, row=seen.places(origins.series, origins.row))
+        at_once = None if self.transforms.adds_up else self.calibration
+        answer = forecast(self.network, gather, targets, places.series, places.row, at_once)  # (M, H, D, Q)
+        context = self.model.sequence_length
+        still = never_moved(seen.panel, targets, places, context)[:, None, :, None]  # (M, 1, D, 1)
+        answer = np.where(still, targets.center[origins.series][:, None, :, None], answer)
+        if self.transforms.adds_up:
+            answer = self._calibrated_sums(seen.added_up(answer, origins), targets, origins, still)
+        return self._answer(seen.restored(answer, origins), answer, seen, origins)
+
+    def gather(self, seen: TransformedPanel, past: Ints) -> tuple[ResidentGather, Scaling]:
+        """Return what cuts windows out of a panel, and how each series is scaled.
+
+        A new one is scaled by its own first ``past`` (S,) rows.
+        """
         table = series_table(seen.panel, self.static_scaling)
         scaling = self.scaling_of(seen.panel, table, past - seen.lost)
         # Anchored at the centres: no row outside the windows can move a forecast, not even by rounding.
         context, device = self.model.sequence_length, self.model.device
         buffers = Buffers(table, context=context, device=device, anchors=scaling)
-        gather = ResidentGather(buffers, scaling, horizon=self.model.horizon)
-        targets = Affine(*(part[:, table.targets] for part in scaling.values))  # (S, D) each
-        places = replace(origins, row=seen.places(origins.series, origins.row))
-        at_once = None if self.transforms.adds_up else self.calibration
-        answer = forecast(self.network, gather, targets, places.series, places.row, at_once)  # (M, H, D, Q)
-        still = _never_moved(seen.panel, targets, places, context)[:, None, :, None]  # (M, 1, D, 1)
-        answer = np.where(still, targets.center[origins.series][:, None, :, None], answer)
-        if self.transforms.adds_up:
-            answer = self._calibrated_sums(seen.added_up(answer, origins), targets, origins, still)
-        return self._answer(seen.restored(answer, origins), answer, seen, origins)
+        return ResidentGather(buffers, scaling, horizon=self.model.horizon), scaling
+
+    def targets_of(self, scaling: Scaling) -> Affine:
+        """Return centre and scale of the targets of each series, (S, D) each."""
+        return Affine(*(part[:, : len(self.tail.targets)] for part in scaling.values))
 
     def _calibrated_sums(
         self, sums: Floats, targets: Affine, origins: Origins, still: npt.NDArray[np.bool_]
@@ -239,18 +251,29 @@ def _far(
     ]
 
 
-def _never_moved(panel: Panel, scale: Affine, origins: Origins, context: int) -> npt.NDArray[np.bool_]:
+def was_constant(scale: Affine) -> npt.NDArray[np.bool_]:
+    """Say which columns (S, C) have the scale that is given to a series without spread."""
+    least = np.maximum(1.0, ROUNDING * np.abs(scale.center))  # (S, C)
+    constant: npt.NDArray[np.bool_] = scale.scale == least  # (S, C)
+    return constant
+
+
+def has_moved(values: Floats, center: Floats) -> npt.NDArray[np.bool_]:
+    """Say which values differ from a constant by more than rounding; none that was not observed does."""
+    moved: npt.NDArray[np.bool_] = np.abs(values - center) > ROUNDING * np.abs(center)
+    return moved
+
+
+def never_moved(panel: Panel, scale: Affine, origins: Origins, context: int) -> npt.NDArray[np.bool_]:
     """Say which targets were constant where they were fitted, and in the window before an origin, (M, D).
 
     There is nothing to learn from them: their forecast is that constant, without an interval.
     """
-    least = np.maximum(1.0, ROUNDING * np.abs(scale.center))  # (S, D) what a series without spread is given
-    flat: npt.NDArray[np.bool_] = (scale.scale == least)[origins.series]  # (M, D)
+    flat = was_constant(scale)[origins.series]  # (M, D)
     if not flat.any():
         return flat
     values = panel.values[:, : flat.shape[1]]  # (N, D)
-    center = np.repeat(scale.center, panel.lengths, axis=0)  # (N, D)
-    moved = np.abs(values - center) > ROUNDING * np.abs(center)  # (N, D), False where unobserved
+    moved = has_moved(values, np.repeat(scale.center, panel.lengths, axis=0))  # (N, D)
     count = np.concatenate([np.zeros_like(moved[:1], dtype=np.int64), np.cumsum(moved, axis=0)])  # (N+1, D)
     first = np.maximum(origins.row - context + 1, panel.offsets[origins.series])  # (M,)
     still: npt.NDArray[np.bool_] = count[origins.row + 1] == count[first]  # (M, D)
@@ -265,6 +288,12 @@ def _choose(fitted: Ints) -> Callable[[Floats, Floats], Floats]:
 def memory_of(model: WindowRegressor, names: Sequence[str], panel: Panel) -> int:
     """Return how many rows a model sees up to an origin: its window, and what transforms take before it."""
     return model.sequence_length + rows_lost(names, panel.season_length)
+
+
+def last_origins(panel: Panel) -> Origins:
+    """Return the last row of every series as an origin."""
+    series = np.arange(len(panel.ids))
+    return Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
 
 
 def series_table(panel: Panel, static_scaling: Affine) -> SeriesTable:

@@ -38,6 +38,7 @@ from timeseries.guidance import LINEAR, advice, trend_note
 from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
 from timeseries.storage import pack, unpack
+from timeseries.streaming import Stream
 from timeseries.table_forecaster import Table, TableForecaster, read_panel
 from timeseries.transformed import rows_lost, transform_names
 
@@ -288,6 +289,46 @@ class Forecaster(TableForecaster):
         joined = continued(fitted, panel)
         self.fitted_ = fine_tune_model(fitted, joined, int(fine_tune))
         return self
+
+    def stream(self, df: Table | None = None, *, engine: str = "auto", verbose: bool = False) -> Stream:
+        """Return a stream: one new observation of every series in, one forecast out, without the history.
+
+        Parameters
+        ----------
+        df : DataFrame or path, optional
+            The history to start from, in the layout of the fitted table; the fitted table when absent.
+        engine : str
+            "torch", "numpy" (a fraction of the time for a few series, where the network has such a step), or
+            "auto": numpy for up to 16 series.
+        verbose : bool
+            Say what was found in the table, to the standard error stream.
+
+        Returns
+        -------
+        Stream
+            Whose ``forecast`` is that of ``predict`` at first; ``step(values)`` takes an observation.
+
+        Raises
+        ------
+        UnsupportedError
+            When the network needs its whole window for every forecast, the model was fitted with covariates
+            known ahead or a target transform, or has no step in numpy.
+
+        Examples
+        --------
+        >>> from timeseries import load_airpassengers
+        >>> past = load_airpassengers()
+        >>> stream = Forecaster("gru", horizon=2, max_steps=5).fit(past[:-1]).stream()
+        >>> stream.time.astype("datetime64[M]").astype(str).tolist()
+        ['1960-12']
+        >>> stream.step(432.0).shape, stream.engine  # series, steps, targets, quantile levels
+        ((1, 2, 1, 5), 'numpy')
+        """
+        panel = self._history(df, None, verbose=verbose)
+        if panel is not self._fitted.tail:
+            self._fitted.warn_if_far(panel)
+        self._fitted.warn_if_short(panel)
+        return Stream(self._fitted, panel, engine)
 
     def backtest(
         self,

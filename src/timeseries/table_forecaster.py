@@ -14,11 +14,10 @@ from timeseries.continuation import background, continued, refuse_nothing_new, r
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.loading import LoadEitherWay
 from timeseries.errors import DataError, NotFittedError, SettingError, require_switch, require_whole
-from timeseries.fitted import Answers, FittedForecaster
+from timeseries.fitted import Answers, FittedForecaster, last_origins
 from timeseries.intervals import TOO_FEW, Calibration
 from timeseries.notes import tell
 from timeseries.panel import Panel, TableLayout
-from timeseries.splits import Origins
 
 Table = Any  # a frame of any library, an array, a path or an open file
 
@@ -201,12 +200,6 @@ class TableForecaster(ABC):
         weak = [note for note in self.calibration_notes if TOO_FEW in note]
         if verbose and weak:
             tell("\n".join(weak))
-
-
-def last_origins(panel: Panel) -> Origins:
-    """Return the last row of every series as an origin."""
-    series = np.arange(len(panel.ids))
-    return Origins(series, panel.offsets[1:] - 1, np.zeros_like(series))
 
 
 def read_panel(

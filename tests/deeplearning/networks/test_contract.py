@@ -157,6 +157,9 @@ STREAMING = [
     "lstm, linear skip",
     "gru, last value",
     "gru, instance norm, last value, linear skip",
+    "lstm over patches",
+    "gru over uneven patches",
+    "lstm over patches, last value",
 ]
 EVERY_POSITION = [
     "lstm",
@@ -339,22 +342,23 @@ def test_the_same_seed_gives_the_same_weights(build, sizes):
     assert any(not torch.equal(one[name], another[name]) for name in one)
 
 
+@pytest.mark.parametrize("first", [6, 3], ids=["", "fewer steps than a patch"])
 @pytest.mark.parametrize("name", STREAMING)
 @pytest.mark.parametrize("sizes", [s for s in DATA.values() if s.autoregressive], ids=lambda s: "")
-def test_streaming_equals_the_forward_over_the_growing_prefix(name, sizes):
+def test_streaming_equals_the_forward_over_the_growing_prefix(name, sizes, first):
     network, window = make(NETWORKS[name], sizes), make_window(sizes)
-    state = network.start(last_steps(window, slice(0, 6)))
-    for t in range(6, T):
+    state = network.start(last_steps(window, slice(0, first)))
+    for t in range(first, T):
         forecast, state = network.step(state, last_steps(window, slice(t, t + 1)))
-        torch.testing.assert_close(forecast, forward_with_frozen_scale(network, window, t + 1))
+        torch.testing.assert_close(forecast, forward_with_frozen_scale(network, window, t + 1, first))
 
 
-def forward_with_frozen_scale(network, window, length):
-    """Return the forward over the first ``length`` steps, scaled by what was known when streaming began."""
+def forward_with_frozen_scale(network, window, length, first):
+    """Return the forward over so many steps, scaled by what was known when streaming began."""
     prefix = last_steps(window, slice(0, length))
     if not isinstance(network, InstanceNormalized):
         return network(prefix)
-    scale = instance_norm.window_scale(last_steps(window, slice(0, 6)), network.targets)
+    scale = instance_norm.window_scale(last_steps(window, slice(0, first)), network.targets)
     return instance_norm.unscale_forecast(network.network(instance_norm.scale_window(prefix, scale)), scale)
 
 

@@ -47,6 +47,11 @@ class SteppedLayers(nn.RNNBase):
         outputs, final = self._stack(steps, state, present.to(steps.device))
         return pack_padded_sequence(outputs, lengths, batch_first=True, enforce_sorted=False), final
 
+    def advance(self, x: Tensor, state: Tensors) -> Tensors:
+        """Return the state after one more step x (B, F)."""
+        final = self._stack(x.unsqueeze(1), state if self.cell == "lstm" else state[0], None)[1]
+        return final if isinstance(final, tuple) else (final,)
+
     def _stack(self, x: Tensor, state: Any, present: Tensor | None) -> tuple[Tensor, Tensor | Tensors]:
         directions, finals = 1 + self.bidirectional, []
         for layer in range(self.num_layers):
@@ -116,6 +121,35 @@ FAST: dict[tuple[str, str], Callable[..., nn.RNNBase]] = {  # what PyTorch's own
     ("lstm", "tanh"): nn.LSTM,
     ("gru", "tanh"): nn.GRU,
 }
+CELLS: dict[str, Callable[..., Tensor]] = {"RNN_TANH": torch.rnn_tanh_cell, "RNN_RELU": torch.rnn_relu_cell}
+CELLS["GRU"] = torch.gru_cell
+
+
+def next_state(layers: nn.RNNBase, x: Tensor, state: Tensors) -> Tensors:
+    """Return the state of layers that read in one direction after one more step.
+
+    For one step the layers of PyTorch cost several times what its cells do: they prepare for a sequence.
+
+    Parameters
+    ----------
+    layers : nn.RNNBase
+        One block of `recurrent_layers`, in evaluation.
+    x : Tensor of shape (B, F)
+        The step.
+    state : tuple of Tensors of shape (layers, B, W)
+        Hidden state, and of an LSTM the cell state.
+    """
+    if isinstance(layers, SteppedLayers):
+        return layers.advance(x, state)
+    after: list[Tensors] = []
+    for number, weights in enumerate(layers.all_weights):
+        before = tuple(part[number] for part in state)  # (B, W) each
+        if layers.mode == "LSTM":
+            after.append(torch.lstm_cell(x, before, *weights))
+        else:
+            after.append((CELLS[layers.mode](x, *before, *weights),))
+        x = after[-1][0]  # (B, W)
+    return tuple(torch.stack(part) for part in zip(*after, strict=True))
 
 
 def recurrent_layers(cell: str, activation: str, *sizes: int, **options: Any) -> nn.RNNBase:

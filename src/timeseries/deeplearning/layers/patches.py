@@ -34,6 +34,16 @@ def into_patches(x: Tensor, present: Tensor | None, length: int) -> tuple[Tensor
     return padded.reshape(len(x), -1, length * x.shape[-1]), present  # (B, T/L, L*W)
 
 
+def at_least(length: int, x: Tensor, present: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    """Put absent steps before x (B, T, W) until there are ``length``, and mark them in present (B, T)."""
+    missing = length - x.shape[1]
+    if missing <= 0:
+        return x, present
+    if present is None:
+        present = torch.ones(x.shape[:2], dtype=torch.bool, device=x.device)  # (B, T)
+    return nn.functional.pad(x, (0, 0, missing, 0)), nn.functional.pad(present, (missing, 0))
+
+
 def patch_ends(x: Tensor, length: int) -> Tensor:
     """Keep the last step of every patch: (B, T, ...) -> (B, ceil(T/L), ...)."""
     ends = torch.arange(x.shape[1] - 1, -1, -length, device=x.device).flip(0)  # (T/L,)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from timeseries.deeplearning.layers.cells import Tensors, recurrent_layers
+from timeseries.deeplearning.layers.cells import Tensors, next_state, recurrent_layers
 from timeseries.deeplearning.window import Encoding
 
 State = tuple[Tensors, ...]  # one entry per block, its parts (layers, B, W) each
@@ -123,11 +123,14 @@ class Recurrence(nn.Module):
         return self._run(x)[1] if present is None else self._run_present(x, present)[1]
 
     def step(self, x: Tensor, present: Tensor | None, state: State) -> State:
-        """Return the state after one more step x (B, 1, F); where it is absent, the state as it was."""
-        after = self._run(x, state)[1]
+        """Return the state after one more step x (B, F); where none is present (B,), the state as it was."""
+        after = []
+        for block, before in zip(self.blocks, state, strict=True):
+            after.append(next_state(cast("nn.RNNBase", block), x, before))
+            x = after[-1][0][-1]  # (B, W)
         if present is None:
-            return after
-        seen = present[:, 0, None]  # (B, 1)
+            return tuple(after)
+        seen = present.unsqueeze(-1)  # (B, 1)
         return tuple(
             tuple(torch.where(seen, new, old) for new, old in zip(*pair, strict=True))
             for pair in zip(after, state, strict=True)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from timeseries.deeplearning.layers.heads import BARE, HeadShape, forecast_head
 from timeseries.deeplearning.layers.inputs import WindowInputs
-from timeseries.deeplearning.layers.patches import into_patches, patch_ends
+from timeseries.deeplearning.layers.patches import at_least, into_patches, patch_ends
 from timeseries.deeplearning.layers.recurrence import Recurrence, State, steps_since_present
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.window import Encoding, Sizes, Window
@@ -15,9 +15,14 @@ from timeseries.errors import UnsupportedError
 
 
 class RecurrentState(NamedTuple):
-    """What a recurrent network carries from one observation to the next."""
+    """What a recurrent network carries from one observation to the next.
 
-    layers: State
+    Patches are counted back from the newest step, so every step ends a patch of its own: L recurrences run
+    side by side, each one step behind the next, and take turns.
+    """
+
+    phases: tuple[State, ...]  # L of them; the first read the patch that ends L - 1 steps before the newest
+    recent: Tensor  # (B, L-1, F) the steps that the next patch begins with, zero where absent
     stale: Tensor  # (B,) steps since the last present one
 
 
@@ -105,19 +110,34 @@ class RecurrentNetwork(ForecastNetwork):
 
     def start(self, window: Window) -> RecurrentState:
         """Read a history and return the state after it."""
-        if self.recurrence.bidirectional or self.position_stride > 1:
+        if self.recurrence.bidirectional:
             return super().start(window)  # type: ignore[no-any-return]  # refuses
         x, present = self.inputs(window)  # (B, T, F), (B, T)
-        return RecurrentState(self.recurrence.start(x, present), steps_since_present(present, x)[:, -1])
+        stale, length = steps_since_present(present, x)[:, -1], self.position_stride  # (B,)
+        x, present = at_least(length, x, present)  # (B, T, F), (B, T) with T >= L
+        ends = range(x.shape[1] - length + 1, x.shape[1] + 1)
+        phases = [
+            self.recurrence.start(
+                *into_patches(x[:, :end], None if present is None else present[:, :end], length)
+            )
+            for end in ends
+        ]
+        if present is not None:
+            x = x * present.unsqueeze(-1)  # (B, T, F)
+        return RecurrentState(tuple(phases), x[:, ends[0] :], stale)
 
     def step(self, state: RecurrentState, window: Window) -> tuple[Tensor, RecurrentState]:
         """Read one more observation and return forecast (B, H, D, P) and state."""
         x, present = self.inputs(window)  # (B, 1, F), (B, 1)
-        layers = self.recurrence.step(x, present, state.layers)
-        stale = torch.zeros_like(state.stale)  # (B,)
+        stale, within = torch.zeros_like(state.stale), None  # (B,)
         if present is not None:
+            x = x * present.unsqueeze(-1)  # (B, 1, F)
             stale = torch.where(present[:, 0], stale, state.stale + 1)  # (B,)
-        return self._decode(layers[-1][0][-1], stale, window), RecurrentState(layers, stale)
+            within = stale < self.position_stride  # (B,) whether the patch has a present step
+        patch = torch.cat([state.recent, x], dim=1)  # (B, L, F)
+        newest = self.recurrence.step(patch.flatten(1), within, state.phases[0])
+        forecast = self._decode(newest[-1][0][-1], stale, window)  # (B, H, D, P)
+        return forecast, RecurrentState((*state.phases[1:], newest), patch[:, 1:], stale)
 
     def _decode(self, summary: Tensor, stale: Tensor, window: Window) -> Tensor:
         if self.masked:

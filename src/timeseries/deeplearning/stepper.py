@@ -1,0 +1,94 @@
+"""What reads one observation after the other: the network itself, or its step in numpy."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.one_step import OneStep, one_step
+from timeseries.deeplearning.runtime import as_written
+from timeseries.deeplearning.window import Window
+from timeseries.errors import UnsupportedError
+
+FEW_SERIES = 16  # up to so many numpy is the faster engine, on the machines it was tried on
+ENGINES = ("auto", "numpy", "torch")
+
+
+class TorchStepper:
+    """Steps of the network itself: for many series, and for every network that can stream."""
+
+    name = "torch"
+
+    def __init__(self, network: ForecastNetwork, window: Window, state: Any, *, masked: bool) -> None:
+        self.network, self.static, self.state = network, window.static, state
+        self.device, self.masked = window.past.device, masked
+
+    def step(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> tuple[npt.NDArray[Any], Any]:
+        """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
+        with torch.inference_mode(), as_written(self.device.type):
+            past = torch.from_numpy(x).to(self.device).unsqueeze(1)  # (S, 1, C)
+            observed = None if seen is None else torch.from_numpy(seen).to(self.device).unsqueeze(1)
+            time_gap = None
+            if self.masked:
+                rows = np.broadcast_to(np.float32(gap), len(x)).copy()  # (S,)
+                time_gap = torch.from_numpy(rows).to(self.device).unsqueeze(1)  # (S, 1)
+            window = Window(past, observed, time_gap, None, self.static)
+            forecast, state = self.network.step(self.state, window)  # (S, H, D, P)
+            return forecast.cpu().numpy(), state
+
+
+class NumpyStepper:
+    """Steps in numpy: for a few series."""
+
+    name = "numpy"
+
+    def __init__(self, one: OneStep, state: Any) -> None:
+        self.one, self.state = one, one.begin(state)
+
+    def step(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> tuple[npt.NDArray[Any], Any]:
+        """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
+        return self.one.step(self.state, x, seen)
+
+
+def stepper(
+    network: ForecastNetwork, window: Window, engine: str, *, masked: bool
+) -> TorchStepper | NumpyStepper:
+    """Let a network read its first window, and return what goes on from there.
+
+    Parameters
+    ----------
+    network : ForecastNetwork
+        A fitted network that can stream.
+    window : Window
+        The history of S series.
+    engine : str
+        One of ``ENGINES``.
+    masked : bool
+        Whether the network was fitted to series with gaps.
+
+    Raises
+    ------
+    UnsupportedError
+        When the network cannot stream, or has no step in numpy and that is asked for.
+    """
+    with torch.inference_mode(), as_written(window.past.device.type):
+        state = network.start(window)
+    one = None
+    if engine == "numpy" or (engine == "auto" and len(window.past) <= FEW_SERIES):
+        one = one_step(network, window.static)
+    if engine == "numpy" and one is None:
+        raise UnsupportedError(
+            "engine='numpy' is for RNN, LSTM and GRU with the activations tanh or relu and without layers in "
+            "the head, fitted to series without gaps. Take engine='auto', which takes torch here."
+        )
+    return TorchStepper(network, window, state, masked=masked) if one is None else NumpyStepper(one, state)
+
+
+def rows_since_observed(window: Window) -> Any:
+    """Return how many rows lie from the last one with any observed value to the next, (S,)."""
+    if window.observed is None:
+        return 1
+    seen = window.observed.any(dim=2).cpu().numpy()[:, ::-1]  # (S, T) the newest first
+    return np.where(seen.any(axis=1), seen.argmax(axis=1), seen.shape[1]) + 1  # (S,)

@@ -1,0 +1,178 @@
+"""One forecast after every new observation, at a cost that does not depend on how long the history is."""
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from timeseries.answers import answer_frame
+from timeseries.deeplearning.engine import Floats, refuse_not_finite
+from timeseries.deeplearning.stepper import ENGINES, rows_since_observed, stepper
+from timeseries.errors import DataError, UnsupportedError, shown, unknown_name
+from timeseries.fitted import Answers, FittedForecaster, has_moved, last_origins, never_moved
+from timeseries.intervals import restrict
+from timeseries.panel import Panel
+from timeseries.tables.layout import plain
+
+
+class Stream:
+    """Forecasts of several series that take one new observation of each at a time.
+
+    The network carries its state from one observation to the next, so that it knows all of them, where
+    ``predict`` reads the last ``context_length`` rows. The scaling of the series, and that of the window
+    where the network has one, stay as they were at the start. The forecaster that it comes from is left as it
+    is. A stream belongs to one thread at a time.
+
+    Made by ``Forecaster.stream``.
+
+    Attributes
+    ----------
+    forecast : array of shape (S, H, D, Q)
+        What follows the newest observation, in the user's units: series, steps, targets, quantile levels.
+    steps : int
+        Observations so far.
+    ids : tuple
+        The S series, in the order of the rows of an observation.
+    columns : tuple of str
+        The C columns of an observation: targets, then past covariates.
+    levels : tuple of float or None
+        The Q quantile levels; None for a point forecast (Q = 1).
+    engine : str
+        "numpy" or "torch": what computes.
+    """
+
+    def __init__(self, fitted: FittedForecaster, panel: Panel, engine: str = "auto") -> None:
+        _refuse(fitted, engine)
+        origins = last_origins(panel)
+        self.forecast = fitted.forecast(panel, origins)  # (S, H, D, Q)
+        self.steps, self.ids, self.levels = 0, panel.ids, fitted.levels
+        self.columns = (*panel.targets, *panel.past)
+        self._fitted, self._panel = fitted, panel.tail(1)
+        seen = fitted.as_seen(panel, panel.lengths)
+        gather, scaling = fitted.gather(seen, panel.lengths)
+        self._center, self._scale = scaling.values  # (S, C) each
+        targets = fitted.targets_of(scaling)  # (S, D)
+        self._level, self._spread = (part[:, None, :, None] for part in targets)  # (S, 1, D, 1) each
+        self._still = never_moved(panel, targets, origins, fitted.model.sequence_length)  # (S, D)
+        window = gather.window(origins.series, origins.row)
+        self._engine = stepper(fitted.network, window, engine, masked=fitted.sizes.masked)
+        self._gap = rows_since_observed(window)  # (S,)
+
+    @property
+    def engine(self) -> str:
+        """Return what computes: "numpy" or "torch"."""
+        return self._engine.name
+
+    @property
+    def time(self) -> npt.NDArray[np.datetime64]:
+        """Return the stamp that the next observation of each series belongs to, (S,)."""
+        return self._panel.future_times(self.steps + 1)[:, -1]
+
+    def step(self, values: Any) -> Floats:
+        """Take the next observation of every series and forecast what follows it.
+
+        Parameters
+        ----------
+        values : array-like of shape (S, C)
+            One row per series of ``ids``, one column per name of ``columns``, in the user's units; NaN where
+            nothing was observed, a row of NaN for a period without any. With one series or one column also
+            (C,) or (S,), with both a number.
+
+        Returns
+        -------
+        array of shape (S, H, D, Q)
+            As in ``forecast``.
+
+        Raises
+        ------
+        DataError
+            When the values have another shape or are infinite. The stream stays as it was.
+        TrainingError
+            When a forecast is not finite. The stream stays as it was.
+        """
+        observation = self._checked(values)  # (S, C)
+        with np.errstate(over="ignore"):  # refused below
+            scaled = ((observation - self._center) / self._scale).astype(np.float32)  # (S, C)
+        seen = None
+        if not math.isfinite(scaled.sum()):
+            seen = np.isfinite(scaled)  # (S, C)
+            self._refuse_infinite(observation, scaled)
+        forecast, state = self._engine.step(scaled, seen, self._gap)  # (S, H, D, P)
+        answer, still = self._in_units(forecast, observation)
+        self._engine.state, self._still, self.forecast = state, still, answer
+        self._gap = 1 if seen is None else np.where(seen.any(axis=1), 1, self._gap + 1)  # (S,)
+        self.steps += 1
+        return answer
+
+    def frame(self) -> Any:
+        """Return the newest forecast as a table, as ``Forecaster.predict`` does."""
+        integer = self._fitted.answers.integer
+        return answer_frame(self._panel, self.forecast, self.levels, integer=integer, passed=self.steps)
+
+    def _checked(self, values: Any) -> Floats:
+        """Return an observation as (S, C)."""
+        shape = self._center.shape
+        try:
+            array = np.asarray(values, dtype=np.float64)
+        except (TypeError, ValueError):
+            array = np.empty(0)
+        if array.shape != shape:
+            if array.size != self._center.size or array.ndim > 1 or min(shape) > 1:
+                raise DataError(
+                    f"An observation has shape {shape}: a row for each of {len(self.ids)} series, a column "
+                    f"for each of {', '.join(self.columns)}; got {shown(values)}. Pass numbers, NaN where "
+                    "nothing was observed."
+                )
+            array = array.reshape(shape)
+        return array
+
+    def _refuse_infinite(self, observation: Floats, scaled: npt.NDArray[np.float32]) -> None:
+        bad = np.argwhere(np.isinf(observation) | (np.isinf(scaled) & np.isfinite(observation)))
+        if len(bad):
+            s, column = bad[0]
+            at = plain(self._panel.written(self.time[s : s + 1])[0])
+            raise DataError(
+                f"Column {self.columns[column]!r} of series {self.ids[s]!r} at {at} holds "
+                f"{observation[s, column]}, which is no number to forecast from: infinite, or far beyond the "
+                "fitted rows. Pass NaN where nothing was observed.",
+                series=self.ids[s],
+            )
+
+    def _in_units(self, forecast: Floats, observation: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
+        """Return forecasts (S, H, D, P) in the user's units, (S, H, D, Q), and which targets are still."""
+        fitted, still = self._fitted, self._still  # (S, D)
+        scaled = forecast.astype(np.float64)  # (S, H, D, P)
+        if scaled.shape[-1] > 1:
+            scaled.sort(axis=-1)
+        if fitted.calibration is not None:
+            scaled = fitted.calibration.apply(scaled)  # (S, H, D, Q)
+        answer = scaled * self._spread  # (S, H, D, Q)
+        answer += self._level
+        if not math.isfinite(answer.sum()):
+            rows = np.full(len(self.ids), self.steps)
+            refuse_not_finite(answer, scaled, self.ids, np.arange(len(self.ids)), rows)
+        if still.any():
+            newest = observation[:, : still.shape[1]]  # (S, D)
+            still = still & ~has_moved(newest, self._level[:, 0, :, 0])  # (S, D)
+            answer = np.where(still[:, None, :, None], self._level, answer)
+        asked = fitted.answers
+        if asked == Answers(levels=asked.levels):
+            return answer, still
+        bounds = {"lower": asked.lower, "upper": asked.upper, "integer": asked.integer}
+        return restrict(answer, self.levels, **bounds), still  # type: ignore[arg-type]
+
+
+def _refuse(fitted: FittedForecaster, engine: str) -> None:
+    if engine not in ENGINES:
+        raise unknown_name("engine", engine, known=ENGINES)
+    if fitted.tail.future:
+        raise UnsupportedError(
+            f"stream() takes observations, but {fitted.name} also needs {', '.join(fitted.tail.future)} of "
+            "the steps to forecast. Take update(df) and predict(future=...), or fit without `future`."
+        )
+    if fitted.transforms.names:
+        raise UnsupportedError(
+            f"stream() takes observations as they are, but {fitted.name} was fitted with target_transform="
+            f"{list(fitted.transforms.names)}. Take update(df) and predict(), or fit without it."
+        )
