@@ -1,0 +1,119 @@
+"""One new observation in, one forecast out: microseconds of a step, by engine, history and number of series.
+
+    python benchmarks/streaming.py
+
+LSTM 2x64, horizon 24, plain (`LSTMModel`) and with the recipe that `Forecaster("lstm")` takes; points alone
+and with two calibrated intervals. Steps of all rows of a table are taken in turn, round by round. Beside
+them stands what a step costs without a stream: `predict()` over the rows that the model keeps.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pandas as pd
+
+from machine import describe
+from timeseries import Forecaster, LSTMModel
+from timeseries.table_forecaster import Table
+
+CONTEXT, HORIZON = 96, 24
+Job = Callable[[], object]
+
+
+def table(series: int, rows: int) -> pd.DataFrame:
+    """Return hourly waves with noise."""
+    draw, hours = np.random.default_rng(0), np.arange(rows)
+    values = np.sin(hours / 24 * 2 * np.pi) + 0.3 * draw.normal(size=(series, rows))  # (S, N)
+    return pd.DataFrame(
+        {
+            "unique_id": np.repeat([f"s{number:05d}" for number in range(series)], rows),
+            "ds": np.tile(pd.date_range("2024-01-01", periods=rows, freq="h"), series),
+            "y": values.ravel(),
+        }
+    )
+
+
+def plain(coverage: tuple[float, ...], context: int = CONTEXT) -> Forecaster:
+    """Return a fitted LSTM 2x64 as textbooks have it."""
+    model = LSTMModel(hidden_size=64, num_layers=2, max_steps=10)
+    return Forecaster(model, horizon=HORIZON, context_length=context, coverage=coverage).fit(table(3, 3000))
+
+
+def recipe(coverage: tuple[float, ...]) -> Forecaster:
+    """Return the recipe of the LSTM, which reads patches, fitted."""
+    return Forecaster("lstm", horizon=HORIZON, context_length=CONTEXT, coverage=coverage, max_steps=10).fit(
+        table(3, 3000)
+    )
+
+
+def stepping(forecaster: Forecaster, history: Table, engine: str) -> Job:
+    """Return a function that takes one step of a stream."""
+    stream = forecaster.stream(history, engine=engine)
+    values = np.zeros((len(stream.ids), 1))  # (S, C)
+    return lambda: stream.step(values)
+
+
+def microseconds(jobs: dict[str, Job], rounds: int, seconds: float) -> dict[str, list[float]]:
+    """Return the time of a call of each job in every round; a round lasts about so many seconds a job."""
+    taken: dict[str, list[float]] = {name: [] for name in jobs}
+    for number in range(rounds + 1):  # the first warms up
+        for name in sorted(jobs, reverse=bool(number % 2)):
+            began, calls = time.perf_counter(), 0
+            while time.perf_counter() - began < seconds or not calls:
+                jobs[name]()
+                calls += 1
+            if number:
+                taken[name].append((time.perf_counter() - began) / calls * 1e6)
+    return taken
+
+
+def show(title: str, jobs: dict[str, Job], rounds: int) -> None:
+    """Measure some jobs side by side and print one row of each."""
+    print(f"\n| {title} | microseconds a step, median [smallest, largest] |\n|---|---|")
+    taken = microseconds(jobs, rounds, 0.2)
+    for name, times in taken.items():
+        print(
+            f"| {name} | {statistics.median(times):,.1f} [{min(times):,.1f}, {max(times):,.1f}] |", flush=True
+        )
+
+
+def main() -> None:
+    """Print the tables."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7)
+    rounds = parser.parse_args().rounds
+    print(describe())
+    point, intervals = plain(()), plain((0.8, 0.95))
+    usual = recipe((0.8, 0.95))
+    one = table(1, CONTEXT)
+    jobs = {
+        f"{what}, {engine}": stepping(forecaster, one, engine)
+        for what, forecaster in {
+            "LSTM 2x64, points": point,
+            "LSTM 2x64, two intervals": intervals,
+            "recipe, two intervals": usual,
+        }.items()
+        for engine in ("numpy", "torch")
+    }
+    show(
+        "one series",
+        jobs | {"LSTM 2x64, two intervals, predict() instead": lambda: intervals.predict(one)},
+        rounds,
+    )
+    lengths = {length: plain((), length) for length in (24, 96, 384, 1536)}
+    jobs = {
+        f"{length} rows of history": stepping(forecaster, table(1, length), "numpy")
+        for length, forecaster in lengths.items()
+    }
+    show("points, numpy, by the history that the stream started from", jobs, rounds)
+    for engine in ("numpy", "torch"):
+        counts = (1, 4, 16, 64, 256) if engine == "numpy" else (1, 4, 16, 64, 256, 1000, 10_000)
+        jobs = {f"{count:,} series": stepping(point, table(count, CONTEXT), engine) for count in counts}
+        show(f"points, {engine}, by the number of series", jobs, rounds)
+
+
+if __name__ == "__main__":
+    main()
