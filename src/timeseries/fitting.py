@@ -33,7 +33,7 @@ LARGEST_SHARE = 0.4  # where that leaves too few origins for the outermost level
 MOST_ORIGINS = 500  # of a series; more rows than these take are not held out
 FINE_TUNING_RATE = 0.1  # of the learning rate
 CALIBRATION_WINDOWS = 2048  # forecasts that a calibration rests on, at most
-BYTES_PER_CELL = 40  # of a panel, at the peak of fitting it; benchmarks/memory.py
+BYTES_PER_CELL = 24  # of a panel, at the peak of fitting it; benchmarks/panel_memory.py
 
 
 class TrainingInterrupted(KeyboardInterrupt):

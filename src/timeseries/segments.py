@@ -47,6 +47,8 @@ def pieces(starts: Ints, lengths: Ints) -> Iterator[Piece]:
     >>> piece.rows.tolist(), piece.reduced(np.maximum, np.arange(9)[piece.rows]).tolist()
     ([0, 1, 2, 5, 6], [2, 6])
     """
+    if lengths.max(initial=0) <= ROWS_AT_ONCE:
+        return whole_series(starts, lengths)
     parts = -(-np.maximum(lengths, 0) // ROWS_AT_ONCE)  # (S,) into which each is cut
     series = np.repeat(np.arange(len(lengths)), parts)  # (parts of all,)
     before = (np.arange(len(series)) - np.repeat(np.cumsum(parts) - parts, parts)) * ROWS_AT_ONCE

@@ -6,7 +6,7 @@ multiply-add per batch, so folds and refits share the buffer and differ in the a
 themselves are overlapping views of the buffer; nothing is stored per window.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ from torch import Tensor
 
 from timeseries.deeplearning.runtime import check_device
 from timeseries.deeplearning.window import Window
-from timeseries.segments import pieces
+from timeseries.segments import Piece, pieces
 from timeseries.windows import Ints, Permutation, WindowIndex
 
 Floats = npt.NDArray[np.float64]
@@ -111,22 +111,23 @@ class Block:
         largest: Floats | None = None,
     ) -> None:
         self.source = values, offsets, margin, device
-        anchor = _first_observed(values, offsets) if anchor is None else anchor  # (S, C)
+        walk, shape = list(pieces(offsets[:-1], np.diff(offsets))), (len(offsets) - 1, values.shape[1])
+        anchor = _first_observed(values, walk, shape) if anchor is None else anchor  # (S, C)
         if largest is None:
-            largest = np.maximum(_largest(values, offsets), np.abs(anchor))  # (S, C)
+            largest = np.maximum(_largest(values, walk, shape), np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
         beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
         self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
         self.anchor = anchor / self.unit  # (S, C)
-        self.rows, self.observed = self._filled()  # (margin+N, C) each; None: all are observed
+        self.rows, self.observed = self._filled(walk)  # (margin+N, C) each; None: all are observed
 
-    def _filled(self) -> tuple[Tensor, Tensor | None]:
+    def _filled(self, walk: Sequence[Piece]) -> tuple[Tensor, Tensor | None]:
         """Return (value - anchor) / unit of all rows, 0 where not observed, and which are."""
-        values, offsets, margin, device = self.source
+        values, _, margin, device = self.source
         shape = (margin + len(values), values.shape[1])
         rows, seen = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)  # (margin+N, C) each
         complete = True
-        for piece in pieces(offsets[:-1], np.diff(offsets)):
+        for piece in walk:
             part = values[piece.rows]  # (n, C)
             observed = np.isfinite(part)  # (n, C)
             unit, anchor = (piece.spread(x[piece.series]) for x in (self.unit, self.anchor))  # (n, C) each
@@ -414,20 +415,20 @@ def _spans(rows: Tensor, length: int, starts: Tensor) -> Tensor:
     return view.index_select(0, starts)  # (B, length, C)
 
 
-def _largest(values: Floats, offsets: Ints) -> Floats:
+def _largest(values: Floats, walk: Sequence[Piece], shape: tuple[int, int]) -> Floats:
     """Return the largest observed magnitude of each series and column, (S, C); 0 where there is none."""
-    largest = np.zeros((len(offsets) - 1, values.shape[1]))
-    for piece in pieces(offsets[:-1], np.diff(offsets)):
+    largest = np.zeros(shape)
+    for piece in walk:
         rows = values[piece.rows]  # (n, C)
         rows = np.where(np.isfinite(rows), np.abs(rows), 0.0)  # (n, C)
         largest[piece.series] = np.maximum(largest[piece.series], piece.reduced(np.maximum, rows))  # (P, C)
     return largest
 
 
-def _first_observed(values: Floats, offsets: Ints) -> Floats:
+def _first_observed(values: Floats, walk: Sequence[Piece], shape: tuple[int, int]) -> Floats:
     """Return the first observed value of each series and column, (S, C); 0 where there is none."""
-    first = np.full((len(offsets) - 1, values.shape[1]), np.nan)
-    for piece in pieces(offsets[:-1], np.diff(offsets)):
+    first = np.full(shape, np.nan)
+    for piece in walk:
         rows = values[piece.rows]  # (n, C)
         order = np.where(np.isfinite(rows), np.arange(len(rows))[:, None], len(rows))  # (n, C)
         place = piece.reduced(np.minimum, order)  # (P, C)
