@@ -4,7 +4,7 @@
     python benchmarks/growth.py --axes series --repeats 2 --doublings 2
 
 An LSTM of two layers; from a base, one size at a time doubles, the others stay. Every repeat visits the sizes
-of an axis in the reverse order of the repeat before, and the first one only warms up. The slope is that of the
+of an axis in the reverse order of the repeat before; the first one only warms up. The slope is that of the
 least squares line through the medians, log time over log size: 1 is linear, and a share of time that does not
 grow makes it smaller. A backtest fits for one step, and so is mostly forecasting and scoring.
 """
