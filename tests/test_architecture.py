@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "src"
 LAYERS = [  # a module may import from the lines above its own, and from its own package
     ["timeseries", "timeseries.errors"],
-    ["timeseries.memory", "timeseries.process", "timeseries.notes"],
+    ["timeseries.memory", "timeseries.process", "timeseries.notes", "timeseries.segments"],
     ["timeseries.settings", "timeseries.windows", "timeseries.splits", "timeseries.leakage"],
     ["timeseries.guidance"],
     ["timeseries.normalization", "timeseries.metrics", "timeseries.baselines", "timeseries.intervals"],

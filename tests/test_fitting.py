@@ -1,17 +1,21 @@
 """What is held out, calibrated, trained again, and refused when a panel is fitted."""
 
+import tracemalloc
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from timeseries import metrics
 from timeseries.deeplearning.history import Callback
 from timeseries.errors import DataError, SettingError
 from timeseries.fitting import TrainingInterrupted, fit_model
 from timeseries.forecaster import Forecaster
 from timeseries.intervals import calibrate
-from timeseries.panel import Panel
+from timeseries.panel import Panel, TableLayout
 
 HORIZON, CONTEXT = 4, 8
 LEVELS = (0.025, 0.1, 0.5, 0.9, 0.975)
@@ -361,3 +365,40 @@ def test_ctrl_c_between_the_runs_keeps_the_first_network(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         forecaster.fit(table())
     assert len(forecaster.predict()) == HORIZON
+
+
+# ------------------------------------------------------------------------------------------ memory
+
+
+def panel_of(series, rows, *, missing):
+    """Return a panel that no table was read for."""
+    small = Panel.from_frame(pd.DataFrame({"ds": [0, 1], "y": [1.0, 2.0]}), TableLayout(missing="mask"))
+    values, offsets = np.random.default_rng(0).normal(size=(series * rows, 1)), np.arange(series + 1) * rows
+    values[5::100] = np.nan if missing else 0.0
+    return replace(
+        small,
+        ids=tuple(range(series)),
+        offsets=offsets,
+        values=values,
+        time=np.tile(np.arange(rows), series),
+        known=np.empty((len(values), 0)),
+        known_offsets=offsets,
+        static=np.empty((series, 0)),
+    )
+
+
+@pytest.mark.parametrize(("series", "rows"), [(1, 1_000_000), (5_000, 200)])
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_fit_adds_at_most_one_and_a_half_times_the_bytes_of_its_panel(series, rows, missing, monkeypatch):
+    monkeypatch.setattr(metrics, "ROWS_AT_ONCE", 1 << 16)  # a constant that would dwarf so small a panel
+    panel = panel_of(series, rows, missing=missing)
+    size = panel.values.nbytes + panel.time.nbytes + 2 * panel.offsets.nbytes
+    forecaster = make(max_steps=2)
+    forecaster.fit(panel_of(2, 200, missing=missing))  # what is loaded once is no copy
+    tracemalloc.start()  # which sees numpy, and the tensors that share its memory
+    try:
+        forecaster.fit(panel)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 1.5 * size

@@ -75,11 +75,13 @@ def test_a_table_too_large_to_read_or_to_fit_is_refused_with_its_rows(left):
     left(31_000)
     with pytest.raises(MemoryLimitError, match="Reading 1,000 rows of 1 columns"):
         Panel.from_frame(TABLE)
-    left(39_000)
+    left(32_000)
+    panel = Panel.from_frame(TABLE)
+    left(23_999)
     with pytest.raises(MemoryLimitError, match=r"Fitting 1 series of 1,000 rows in all \(1 columns\)"):
-        Forecaster("nlinear", horizon=3, max_steps=1).fit(TABLE)
-    left(40_000)
-    Forecaster("nlinear", horizon=3, context_length=6, max_steps=1, coverage=()).fit(TABLE)
+        Forecaster("nlinear", horizon=3, max_steps=1).fit(panel)
+    left(24_000)
+    Forecaster("nlinear", horizon=3, context_length=6, max_steps=1, coverage=()).fit(panel)
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress])

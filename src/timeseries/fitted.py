@@ -20,6 +20,7 @@ from timeseries.errors import IN_PYTHON, DataError, SettingError, require_switch
 from timeseries.in_sample import InSample
 from timeseries.intervals import Calibration, restrict
 from timeseries.panel import Panel, TableLayout
+from timeseries.segments import pieces
 from timeseries.splits import Origins
 from timeseries.tables.layout import plain
 from timeseries.transformed import (
@@ -313,14 +314,17 @@ def series_table(panel: Panel, static_scaling: Affine) -> SeriesTable:
     )
 
 
-def _time_gap(panel: Panel) -> Floats:
+def _time_gap(panel: Panel) -> npt.NDArray[np.float32]:
     """Return the rows since the last row before with any observed value, (N,); 1 on a complete grid."""
-    rows = np.arange(len(panel.values))
-    first = np.repeat(panel.offsets[:-1], panel.lengths)  # (N,) the first row of its series
-    seen = np.where(np.isfinite(panel.values).any(axis=1), rows, -1)  # (N,)
-    last = np.maximum.accumulate(seen)  # (N,) the last observed row up to this one
-    before = np.concatenate([[-1], last[:-1]])  # (N,)
-    gap: Floats = (rows - np.maximum(before, first - 1)).astype(np.float64)
+    gap = np.empty(len(panel.values), dtype=np.float32)
+    last = -1  # the last observed row before the piece
+    for piece in pieces(panel.offsets[:-1], panel.lengths):
+        rows = np.arange(piece.place.start, piece.place.stop)  # (n,)
+        seen = np.where(np.isfinite(panel.values[piece.rows]).any(axis=1), rows, -1)  # (n,)
+        upto = np.maximum.accumulate(np.concatenate([[last], seen]))  # (n+1,) the last one before each row
+        first = piece.spread(panel.offsets[piece.series])  # (n,) the first row of its series
+        gap[piece.place] = rows - np.maximum(upto[:-1], first - 1)
+        last = upto[-1]
     return gap
 
 

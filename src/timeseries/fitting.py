@@ -22,6 +22,7 @@ from timeseries.intervals import Calibration, calibrate
 from timeseries.memory import refuse_beyond_memory
 from timeseries.normalization import segment_statistics
 from timeseries.panel import Panel
+from timeseries.segments import pieces
 from timeseries.splits import Origins
 from timeseries.transformed import TransformedPanel, fit_transforms, rows_lost
 from timeseries.windows import Ints, WindowIndex, index_windows
@@ -32,7 +33,7 @@ LARGEST_SHARE = 0.4  # where that leaves too few origins for the outermost level
 MOST_ORIGINS = 500  # of a series; more rows than these take are not held out
 FINE_TUNING_RATE = 0.1  # of the learning rate
 CALIBRATION_WINDOWS = 2048  # forecasts that a calibration rests on, at most
-BYTES_PER_CELL = 40  # of a panel, at the peak of fitting it; benchmarks/memory.py
+BYTES_PER_CELL = 24  # of a panel, at the peak of fitting it; benchmarks/panel_memory.py
 
 
 class TrainingInterrupted(KeyboardInterrupt):
@@ -365,12 +366,12 @@ def training_windows(panel: Panel, rows: Ints, model: WindowRegressor) -> Window
 
 def _observed_rows(panel: Panel, rows: Ints) -> Ints:
     """Count the observed values of the emptiest target in the first ``rows`` (S,) of each series, (S,)."""
-    within = np.arange(len(panel.values)) - np.repeat(panel.offsets[:-1], panel.lengths)  # (N,)
     targets = panel.values[:, : len(panel.targets)]  # (N, D)
-    seen = np.isfinite(targets) & (within < np.repeat(rows, panel.lengths))[:, None]  # (N, D)
-    total = np.concatenate([np.zeros_like(seen[:1], dtype=np.int64), np.cumsum(seen, axis=0)])  # (N+1, D)
-    counts: Ints = np.diff(total[panel.offsets], axis=0).min(axis=1)  # (S,)
-    return counts
+    counts = np.zeros((panel.num_series, targets.shape[1]), dtype=np.int64)  # (S, D)
+    for piece in pieces(panel.offsets[:-1], np.minimum(rows, panel.lengths)):
+        counts[piece.series] += piece.reduced(np.add, np.isfinite(targets[piece.rows]))  # (P, D)
+    emptiest: Ints = counts.min(axis=1)  # (S,)
+    return emptiest
 
 
 def _held_out(

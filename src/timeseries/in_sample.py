@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from timeseries.baselines import Earlier
 from timeseries.metrics import seasonal_scale
+from timeseries.segments import whole_series
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
@@ -108,18 +109,22 @@ def _observed(values: Floats, offsets: Integers) -> _Observed:
 
 def _of_one(values: Floats, offsets: Integers) -> _Observed:
     """Return the same of one target, (N,) to (S,) each."""
-    rows = np.flatnonzero(~np.isnan(values))  # (n,)
-    starts = np.searchsorted(rows, offsets)  # (S+1,) of the series among these
-    count = np.diff(starts)  # (S,)
-    some = count > 0
-    mean, first, age = np.zeros((3, len(count)))  # (S,) each
-    if some.any():
-        begin = starts[:-1][some]
-        shares = values[rows] / np.repeat(count, count)  # (n,) so that no sum is too large
-        mean[some] = np.add.reduceat(shares, begin)
-        first[some] = values[rows[begin]]
-        age[some] = (offsets[1:] - 1)[some] - rows[begin]
-    return _Observed(count.astype(np.float64), mean, first, age)
+    count, mean, first, age = np.zeros((4, len(offsets) - 1))  # (S,) each
+    for piece in whole_series(offsets[:-1], np.diff(offsets)):
+        rows = values[piece.rows]  # (n,)
+        observed = ~np.isnan(rows)  # (n,)
+        counts = piece.reduced(np.add, observed)  # (P,)
+        count[piece.series] = counts
+        some = counts > 0
+        series, counts = piece.series[some], counts[some]  # (P',) each
+        begin = np.cumsum(counts) - counts  # (P',) of the series among the observed rows
+        last = np.cumsum(piece.lengths)[some] - 1  # (P',) among all rows of the piece
+        age[series] = last - np.flatnonzero(observed)[begin]
+        seen = rows[observed]  # (m,)
+        first[series] = seen[begin]
+        seen /= np.repeat(counts, counts) if len(counts) > 1 else counts  # so that no sum is too large
+        mean[series] = np.add.reduceat(seen, begin)
+    return _Observed(count, mean, first, age)
 
 
 def _weighted(one: Floats, ones: Floats, other: Floats, others: Floats) -> Floats:

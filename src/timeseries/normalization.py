@@ -13,13 +13,16 @@ from sklearn.exceptions import NotFittedError as SklearnNotFittedError
 from sklearn.utils.validation import check_array, validate_data
 
 from timeseries.errors import DataError, NotFittedError, SettingError, shown, unknown_name
+from timeseries.segments import Piece, pieces, whole_series
 from timeseries.settings import Settings, setting, settings_class
 
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
 
-def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Floats]:
+def segment_statistics(
+    values: Floats, offsets: Integers, stops: Integers | None = None
+) -> tuple[Floats, Floats]:
     """Return the mean and the standard deviation of every column of every series.
 
     The deviation is the population one (divided by n). A column that is constant up to rounding gets scale 1,
@@ -31,6 +34,8 @@ def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Float
         All series in one buffer; finite, or NaN where nothing was observed.
     offsets : ndarray of shape (S + 1,)
         The rows of series s are ``offsets[s]:offsets[s + 1]``; a series may be empty.
+    stops : ndarray of shape (S,), optional
+        How many leading rows of each series to use; all when absent.
 
     Returns
     -------
@@ -54,37 +59,38 @@ def segment_statistics(values: Floats, offsets: Integers) -> tuple[Floats, Float
     >>> center.tolist(), scale.tolist()
     ([[2.0], [7.0]], [[1.0], [1.0]])
     """
-    lengths = np.diff(offsets)
-    observed = ~np.isnan(values)
-    count = _reduce(np.add, observed, offsets)  # (S, C)
-    peak = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets)  # (S, C)
+    lengths = np.diff(offsets) if stops is None else np.minimum(stops, np.diff(offsets))  # (S,)
+    center, scale, peak = (np.full((len(lengths), values.shape[1]), x) for x in (0.0, 1.0, 0.0))
+    for piece in pieces(offsets[:-1], lengths):
+        largest = piece.reduced(np.fmax, np.abs(values[piece.rows]))  # (P, C)
+        peak[piece.series] = np.fmax(peak[piece.series], largest)
     _refuse_infinite_peak(peak)
+    for piece in whole_series(offsets[:-1], lengths):
+        moments = _moments(values[piece.rows], piece, peak[piece.series])
+        center[piece.series], scale[piece.series] = moments  # (P, C) each
+    return center, scale
 
+
+def _moments(rows: Floats, piece: Piece, peak: Floats) -> tuple[Floats, Floats]:
+    """Return mean and deviation of each series of a piece, (n, C) to (P, C); ``peak`` (P, C) bounds it."""
+    absent = np.isnan(rows)  # (n, C)
+    count = piece.reduced(np.add, ~absent).astype(np.float64)  # (P, C)
     # A power of two is exact; with it neither sums nor squares can overflow or vanish.
-    unit = np.ldexp(1.0, -np.clip(np.frexp(peak)[1], -1000, 1000))  # (S, C)
-    scaled = np.where(observed, values, 0.0) * np.repeat(unit, lengths, axis=0)
+    unit = np.ldexp(1.0, -np.clip(np.frexp(peak)[1], -1000, 1000))  # (P, C)
     divisor = np.maximum(count, 1.0)
-    mean = _reduce(np.add, scaled, offsets) / divisor
-    rest = np.where(observed, scaled - np.repeat(mean, lengths, axis=0), 0.0)
-    drift = _reduce(np.add, rest, offsets) / divisor  # by how much rounding has missed the mean
-    variance = np.maximum(_reduce(np.add, rest * rest, offsets) / divisor - drift * drift, 0.0)
+
+    rest = np.where(absent, 0.0, rows)  # (n, C), from here on changed in place: a series may be long
+    rest *= piece.spread(unit)
+    mean = piece.reduced(np.add, rest) / divisor  # (P, C)
+    rest -= piece.spread(mean)
+    rest[absent] = 0.0
+    drift = piece.reduced(np.add, rest) / divisor  # (P, C) by how much rounding has missed the mean
+    np.square(rest, out=rest)
+    variance = np.maximum(piece.reduced(np.add, rest) / divisor - drift * drift, 0.0)  # (P, C)
 
     deviation = np.sqrt(variance) / unit
     rounding = 10.0 * np.finfo(np.float64).eps * np.sqrt(count) * peak
     return (mean + drift) / unit, np.where(deviation > rounding, deviation, 1.0)
-
-
-def _reduce(operation: np.ufunc, rows: NDArray[Any], offsets: Integers) -> Floats:
-    """Reduce the rows of every series to one, (N, C) -> (S, C); an empty series gives 0.
-
-    ``reduceat`` answers for an empty series with the first row of the next one, and fails when the last
-    series is empty, so it is shown only the others.
-    """
-    filled = np.flatnonzero(np.diff(offsets))
-    reduced = np.zeros((len(offsets) - 1, rows.shape[1]))
-    if len(filled):
-        reduced[filled] = operation.reduceat(rows, offsets[filled], axis=0)
-    return reduced
 
 
 def _refuse_infinite_peak(peak: Floats) -> None:

@@ -22,6 +22,7 @@ import pandas as pd
 from timeseries.errors import DataError, SettingError
 from timeseries.frequency import Frequency
 from timeseries.memory import refuse_beyond_memory
+from timeseries.segments import taken
 from timeseries.steps import STAMP
 from timeseries.tables.alignment import Timeline, continue_timeline, numbered_within, offsets_of
 from timeseries.tables.cells import joined, ordered_numbers, read_cells, refuse_absent
@@ -246,8 +247,8 @@ class Panel:
                 f"but was asked for {rows[first]} ({len(wrong)} series are wrong).",
                 series=self.ids[first],
             )
-        keep = numbered_within(self.offsets) < np.repeat(rows, self.lengths)
-        return replace(self, offsets=offsets_of(rows), values=self.values[keep], time=self.time[keep])
+        values, time = (taken(part, self.offsets[:-1], rows) for part in (self.values, self.time))
+        return replace(self, offsets=offsets_of(rows), values=values, time=time)
 
     def place(self, row: int, target: int) -> tuple[str, dict[str, Any]]:
         """Say where a value of a target stands, in words and as the fields of a `DataError`.
@@ -304,16 +305,15 @@ class Panel:
         >>> Panel.from_frame(frame).after(np.array([1])).time.tolist()
         [2, 3]
         """
-        keep = numbered_within(self.offsets) >= np.repeat(dropped, self.lengths)
-        known_lengths = np.diff(self.known_offsets)
-        keep_known = numbered_within(self.known_offsets) >= np.repeat(dropped, known_lengths)
+        starts, lengths = self.offsets[:-1] + dropped, self.lengths - dropped  # (S,) each
+        known_lengths = np.diff(self.known_offsets) - dropped  # (S,)
         return replace(
             self,
-            offsets=offsets_of(self.lengths - dropped),
-            values=self.values[keep],
-            time=self.time[keep],
-            known=self.known[keep_known],
-            known_offsets=offsets_of(known_lengths - dropped),
+            offsets=offsets_of(lengths),
+            values=taken(self.values, starts, lengths),
+            time=taken(self.time, starts, lengths),
+            known=taken(self.known, self.known_offsets[:-1] + dropped, known_lengths),
+            known_offsets=offsets_of(known_lengths),
         )
 
     def only(self, keep: np.ndarray) -> "Panel":
@@ -335,16 +335,16 @@ class Panel:
         >>> Panel.from_frame(frame).only(np.array([False, True])).ids
         ('b',)
         """
-        known_lengths = np.diff(self.known_offsets)
-        rows = np.repeat(keep, self.lengths)
+        starts, lengths = self.offsets[:-1][keep], self.lengths[keep]  # (S',) each
+        known_starts, known_lengths = self.known_offsets[:-1][keep], np.diff(self.known_offsets)[keep]
         return replace(
             self,
             ids=tuple(name for name, kept in zip(self.ids, keep, strict=True) if kept),
-            offsets=offsets_of(self.lengths[keep]),
-            values=self.values[rows],
-            time=self.time[rows],
-            known=self.known[np.repeat(keep, known_lengths)],
-            known_offsets=offsets_of(known_lengths[keep]),
+            offsets=offsets_of(lengths),
+            values=taken(self.values, starts, lengths),
+            time=taken(self.time, starts, lengths),
+            known=taken(self.known, known_starts, known_lengths),
+            known_offsets=offsets_of(known_lengths),
             static=self.static[keep],
         )
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,10 @@ class FittedTransforms:
         DataError
             If a value cannot be transformed, or differences take all rows of a series.
         """
-        rows, stages = rows_of(panel), [panel.values[:, : len(panel.targets)]]  # (N, D)
+        stages = [panel.values[:, : len(panel.targets)]]  # (N, D)
+        if not self.names:
+            return TransformedPanel(self, panel, None, tuple(stages), memory)
+        rows = rows_of(panel)
         for step, state in zip(self.steps, self.states, strict=True):
             _refuse_outside(self.names, len(stages) - 1, stages[-1], panel)
             stages.append(step.transform(stages[-1], rows, state))
@@ -114,6 +117,8 @@ def fit_transforms(names: Sequence[str], panel: Panel, train_rows: Ints) -> Fitt
     DataError
         If a value of these rows cannot be transformed.
     """
+    if not names:
+        return NO_TRANSFORMS
     rows = rows_of(panel)
     states: list[State] = []
     values = panel.values[:, : len(panel.targets)].copy()  # (N, D)
@@ -137,14 +142,14 @@ class TransformedPanel:
 
     transforms: FittedTransforms
     original: Panel
-    rows: Rows  # of the original
+    rows: Rows | None  # of the original; None without transforms, which alone want to know
     stages: tuple[Floats, ...]  # (N, D) each: the targets, and what each transform made of those before
     memory: int  # rows up to an origin that its forecast is made from
 
     @property
     def lost(self) -> int:
         """Return how many first rows of each series have no transformed value."""
-        return rows_lost(self.transforms.names, self.rows.season)
+        return rows_lost(self.transforms.names, self.original.season_length)
 
     @cached_property
     def panel(self) -> Panel:
@@ -199,12 +204,12 @@ class TransformedPanel:
         """Undo the transforms from ``last``, counted from 1, back to but without ``first``."""
         if last == first:
             return forecast
-        ahead = self._ahead(origins, forecast.shape[1])
+        ahead, rows = self._ahead(origins, forecast.shape[1]), cast("Rows", self.rows)
         transforms = self.transforms
         for i in reversed(range(first, last)):
             step, state = transforms.steps[i], transforms.states[i]
             with np.errstate(over="ignore", invalid="ignore"):  # what is no longer finite, the caller refuses
-                forecast = step.inverse(forecast, self.stages[i], self.rows, ahead, state)
+                forecast = step.inverse(forecast, self.stages[i], rows, ahead, state)
         return forecast
 
     def _ahead(self, origins: Origins, horizon: int) -> Ahead:

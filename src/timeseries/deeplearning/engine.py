@@ -131,10 +131,7 @@ def fit_scaling(table: SeriesTable, stops: Ints) -> Scaling:
 
 
 def _leading_rows(values: Floats, offsets: Ints, stops: Ints) -> tuple[Floats, Floats]:
-    row_in_series = np.arange(len(values)) - np.repeat(offsets[:-1], np.diff(offsets))  # (N,)
-    leading = values[row_in_series < np.repeat(stops, np.diff(offsets))]
-    kept = np.concatenate([[0], np.cumsum(np.minimum(stops, np.diff(offsets)))])  # (S+1,)
-    center, scale = segment_statistics(leading, kept)  # (S, C) each
+    center, scale = segment_statistics(values, offsets, stops)  # (S, C) each
     return center, np.maximum(scale, ROUNDING * np.abs(center))  # a spread below rounding is none
 
 

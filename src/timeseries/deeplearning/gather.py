@@ -6,7 +6,7 @@ multiply-add per batch, so folds and refits share the buffer and differ in the a
 themselves are overlapping views of the buffer; nothing is stored per window.
 """
 
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -17,6 +17,7 @@ from torch import Tensor
 
 from timeseries.deeplearning.runtime import check_device
 from timeseries.deeplearning.window import Window
+from timeseries.segments import Piece, pieces
 from timeseries.windows import Ints, Permutation, WindowIndex
 
 Floats = npt.NDArray[np.float64]
@@ -71,7 +72,9 @@ class SeriesTable:
     inputs: slice  # the columns that a window shows
     targets: slice  # the columns to forecast
     lead: int  # rows from the origin to the first row of the target
-    time_gap: Floats | None = None  # (N,) units of the frequency since the last observed row
+    time_gap: npt.NDArray[np.floating[Any]] | None = (
+        None  # (N,) units of the frequency since the last observed row
+    )
     known: Floats | None = None  # (M, K) known into the future; runs past the end of the values
     known_offsets: Ints | None = None  # (S+1,)
     static: Floats | None = None  # (S, Q), scaled by the caller
@@ -108,22 +111,36 @@ class Block:
         largest: Floats | None = None,
     ) -> None:
         self.source = values, offsets, margin, device
-        observed = np.isfinite(values)  # (N, C)
-        lengths = np.diff(offsets)
-        anchor = _first_observed(values, observed, offsets) if anchor is None else anchor  # (S, C)
+        walk, shape = list(pieces(offsets[:-1], np.diff(offsets))), (len(offsets) - 1, values.shape[1])
+        anchor = _first_observed(values, walk, shape) if anchor is None else anchor  # (S, C)
         if largest is None:
-            largest = _reduce(np.maximum, np.where(observed, np.abs(values), 0.0), offsets, 0.0)  # (S, C)
-            largest = np.maximum(largest, np.abs(anchor))  # (S, C)
+            largest = np.maximum(_largest(values, walk, shape), np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
         beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
         self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
         self.anchor = anchor / self.unit  # (S, C)
-        with np.errstate(over="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
-            change = values / np.repeat(self.unit, lengths, axis=0) - np.repeat(self.anchor, lengths, axis=0)
-            change = np.where(observed, change, 0.0).astype(np.float32)  # (N, C)
-        self.rows = _with_margin(change, margin, device)  # (margin+N, C)
-        complete = bool(observed.all())
-        self.observed = None if complete else _with_margin(observed, margin, device)  # (margin+N, C)
+        self.rows, self.observed = self._filled(walk)  # (margin+N, C) each; None: all are observed
+
+    def _filled(self, walk: Sequence[Piece]) -> tuple[Tensor, Tensor | None]:
+        """Return (value - anchor) / unit of all rows, 0 where not observed, and which are."""
+        values, _, margin, device = self.source
+        shape = (margin + len(values), values.shape[1])
+        rows, seen = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=bool)  # (margin+N, C) each
+        complete = True
+        for piece in walk:
+            part = values[piece.rows]  # (n, C)
+            observed = np.isfinite(part)  # (n, C)
+            unit, anchor = (piece.spread(x[piece.series]) for x in (self.unit, self.anchor))  # (n, C) each
+            with np.errstate(
+                over="ignore"
+            ):  # what float32 cannot hold is refused by the loss or the forecast
+                rows[margin:][piece.place] = np.where(observed, part / unit - anchor, 0.0)
+            seen[margin:][piece.place] = observed
+            complete = complete and bool(observed.all())
+        return (
+            torch.from_numpy(rows).to(device),
+            None if complete else torch.from_numpy(seen).to(device),
+        )
 
     def suited_to(self, affine: Affine) -> "Block":
         """Return this block, or one counted in units of the scale where this one's unit dwarfs it.
@@ -165,7 +182,9 @@ class Buffers:
             self.known_shift = table.known_offsets[:-1] - table.offsets[:-1]  # (S,)
         self.gap = None
         if table.time_gap is not None:
-            self.gap = _with_margin(table.time_gap.astype(np.float32)[:, None], margin, self.device)
+            gap = np.zeros((margin + len(table.time_gap), 1), dtype=np.float32)  # (margin+N, 1)
+            gap[margin:, 0] = table.time_gap
+            self.gap = torch.from_numpy(gap).to(self.device)
         self.weights = None
         if table.weights is not None:
             self.weights = torch.from_numpy(table.weights.astype(np.float32)).to(self.device)
@@ -396,24 +415,24 @@ def _spans(rows: Tensor, length: int, starts: Tensor) -> Tensor:
     return view.index_select(0, starts)  # (B, length, C)
 
 
-def _with_margin(rows: npt.NDArray[np.generic], margin: int, device: torch.device) -> Tensor:
-    padded = np.zeros((margin + len(rows), rows.shape[1]), dtype=rows.dtype)
-    padded[margin:] = rows
-    return torch.from_numpy(padded).to(device)
+def _largest(values: Floats, walk: Sequence[Piece], shape: tuple[int, int]) -> Floats:
+    """Return the largest observed magnitude of each series and column, (S, C); 0 where there is none."""
+    largest = np.zeros(shape)
+    for piece in walk:
+        rows = values[piece.rows]  # (n, C)
+        rows = np.where(np.isfinite(rows), np.abs(rows), 0.0)  # (n, C)
+        largest[piece.series] = np.maximum(largest[piece.series], piece.reduced(np.maximum, rows))  # (P, C)
+    return largest
 
 
-def _reduce(operation: np.ufunc, rows: npt.NDArray[Any], offsets: Ints, empty: float) -> npt.NDArray[Any]:
-    """Reduce the rows of every series to one, (N, C) -> (S, C); a series without rows gives ``empty``."""
-    reduced = np.full((len(offsets) - 1, rows.shape[1]), empty, dtype=rows.dtype)
-    filled = np.flatnonzero(np.diff(offsets))  # reduceat wants no empty segment
-    if len(filled):
-        reduced[filled] = operation.reduceat(rows, offsets[:-1][filled], axis=0)
-    return reduced
-
-
-def _first_observed(values: Floats, observed: npt.NDArray[np.bool_], offsets: Ints) -> Floats:
+def _first_observed(values: Floats, walk: Sequence[Piece], shape: tuple[int, int]) -> Floats:
     """Return the first observed value of each series and column, (S, C); 0 where there is none."""
-    rows = np.where(observed, np.arange(len(values))[:, None], len(values))  # (N, C)
-    first = _reduce(np.minimum, rows, offsets, len(values))  # (S, C)
-    padded = np.concatenate([values, np.zeros((1, values.shape[1]))])  # (N+1, C)
-    return np.take_along_axis(padded, first, axis=0)  # (S, C)
+    first = np.full(shape, np.nan)
+    for piece in walk:
+        rows = values[piece.rows]  # (n, C)
+        order = np.where(np.isfinite(rows), np.arange(len(rows))[:, None], len(rows))  # (n, C)
+        place = piece.reduced(np.minimum, order)  # (P, C)
+        padded = np.concatenate([rows, np.full_like(rows[:1], np.nan)])  # (n+1, C)
+        earlier = first[piece.series]  # (P, C)
+        first[piece.series] = np.where(np.isnan(earlier), np.take_along_axis(padded, place, axis=0), earlier)
+    return np.where(np.isnan(first), 0.0, first)
