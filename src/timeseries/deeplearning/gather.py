@@ -72,9 +72,7 @@ class SeriesTable:
     inputs: slice  # the columns that a window shows
     targets: slice  # the columns to forecast
     lead: int  # rows from the origin to the first row of the target
-    time_gap: npt.NDArray[np.floating[Any]] | None = (
-        None  # (N,) units of the frequency since the last observed row
-    )
+    time_gap: npt.NDArray[np.floating[Any]] | None = None  # (N,) rows since the last observed one
     known: Floats | None = None  # (M, K) known into the future; runs past the end of the values
     known_offsets: Ints | None = None  # (S+1,)
     static: Floats | None = None  # (S, Q), scaled by the caller
@@ -131,9 +129,7 @@ class Block:
             part = values[piece.rows]  # (n, C)
             observed = np.isfinite(part)  # (n, C)
             unit, anchor = (piece.spread(x[piece.series]) for x in (self.unit, self.anchor))  # (n, C) each
-            with np.errstate(
-                over="ignore"
-            ):  # what float32 cannot hold is refused by the loss or the forecast
+            with np.errstate(over="ignore"):  # the loss or the forecast refuses what float32 cannot hold
                 rows[margin:][piece.place] = np.where(observed, part / unit - anchor, 0.0)
             seen[margin:][piece.place] = observed
             complete = complete and bool(observed.all())
