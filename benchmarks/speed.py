@@ -2,7 +2,7 @@
 
     python benchmarks/peers/make_environments.py
     TIMESERIES_DATA=... python benchmarks/speed.py                  # about 40 minutes on 2 quiet cores
-    TIMESERIES_DATA=... python benchmarks/speed.py --without-peers  # a few minutes
+    python benchmarks/speed.py --without-peers --tasks train predict   # a few minutes, without data
     python benchmarks/speed.py --tables                             # those of the last run of each task
 
 Every contender is a process of its own, in the environment of its library. One works at a time, in rounds,
@@ -16,7 +16,7 @@ reach     Seconds of fitting until the error on the test part of ETTh1 (horizon 
 predict   What follows each of 1, 1000 and 10,000 fitted series.
 backtest  Every origin of the test part of ETTh1, 2857 x 7 windows, by a network that is fitted before.
 
-Every measurement is a line of results/speed.jsonl. Progress goes to standard error.
+Every measurement is a line of results/speed.jsonl, or of --results. Progress goes to standard error.
 """
 
 import argparse
@@ -45,7 +45,7 @@ HORIZON = 24
 BUDGETS = (25, 50, 100, 200, 400, 800, 1600, 3200)  # optimiser steps
 LONGEST_FIT = 30.0  # seconds; a budget that would take longer by the pace of the one before is not tried
 SLOW = 20.0  # seconds; what takes longer when warming up is measured in the first round only
-FEW = 10  # of the steps of a fit: a tenth
+FEW = 10  # steps of a fit that warms up
 Question = dict[str, Any]
 
 
@@ -71,16 +71,16 @@ def training_cases(sizes: str) -> list[Case]:
     one, many = (1, 8640), (1000, 1000)
     chosen = [
         (network(context=20, batch=32), one, 300),
-        (network(context=96, batch=32), one, 300),
+        (network(context=96, batch=32), one, 100),
     ]
     if sizes == "all":
         chosen += [
-            (network(context=20, batch=256), one, 120),
-            (network(context=96, batch=256), one, 40),
+            (network(context=20, batch=256), one, 60),
+            (network(context=96, batch=256), one, 20),
             (network(hidden=128, context=96, batch=256), one, 20),
-            (network(context=96, batch=32), many, 100),
-            (network("GRU", context=96, batch=32), one, 100),
-            (network("RNN", context=96, batch=32), one, 100),
+            (network(context=96, batch=32), many, 60),
+            (network("GRU", context=96, batch=32), one, 60),
+            (network("RNN", context=96, batch=32), one, 60),
         ]
     return [training_case(*case) for case in chosen]
 
@@ -90,7 +90,7 @@ def training_case(told: Question, series: tuple[int, int], steps: int) -> Case:
     name = f"{told['cell']} {told['layers']}x{told['hidden']}"
     label = f"{name}, context {told['context']}, batch {told['batch']}, {series[0]} x {series[1]}"
     fit = {"do": "train", "network": told, "series": series}
-    return Case("train", label, (fit | {"steps": steps // FEW}, fit | {"steps": steps}))
+    return Case("train", label, (fit | {"steps": max(2, steps // 10)}, fit | {"steps": steps}))
 
 
 def predict_cases(sizes: str) -> list[Case]:
@@ -215,7 +215,7 @@ def tell(progress: str) -> None:
 
 def run(options: argparse.Namespace) -> None:
     """Run the tasks one after another; processes of one task do not stay for the next."""
-    race = Race(options.threads, options.pairs, RESULTS)
+    race = Race(options.threads, options.pairs, options.results)
     with TemporaryDirectory() as folder:
         file = str(Path(folder) / "etth1.npy")
         if {"reach", "backtest"} & set(options.tasks):
@@ -242,6 +242,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--without-peers", action="store_true", help="ours beside the bare PyTorch only")
     parser.add_argument("--tasks", nargs="+", choices=tasks, default=list(tasks))
+    parser.add_argument("--results", type=Path, default=RESULTS, help="file of the measurements")
     parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of reach")
     parser.add_argument("--sizes", choices=("small", "all"), default="all")
@@ -251,7 +252,7 @@ def main() -> None:
     if not options.tables:
         torch.set_num_threads(options.threads)  # which describe() shows
         run(options)
-    lines = [json.loads(line) for line in RESULTS.read_text().splitlines()]
+    lines = [json.loads(line) for line in options.results.read_text().splitlines()]
     print_tables(lines, options.tasks)
 
 
