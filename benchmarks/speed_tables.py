@@ -61,7 +61,8 @@ def reach_rows(lines: list[Line], notes: dict[str, int]) -> Iterator[list[str]]:
             best = [min((mse(line), seconds(line)) for line in fits) for fits in rounds]
             reached = (reaching([first_below(fits, target) for fits in rounds]) for target in TARGETS)
             mark = footnotes(name, lines_of_name, notes)
-            yield [name + mark, *reached, *(spread(list(part)) for part in zip(*best, strict=True))]
+            lowest = [spread([pair[part] for pair in best]) for part in (0, 1)]
+            yield [name + mark, *reached, *lowest]
 
 
 def by_round(lines: list[Line]) -> list[list[Line]]:

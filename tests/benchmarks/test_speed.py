@@ -64,6 +64,11 @@ def test_rounds_that_did_not_get_there_are_counted():
     assert row == "| darts | 2 [1, 3] | - in 0 of 2 | - in 0 of 2 | 0.34 [0.33, 0.35] | 2 [1, 3] |"
 
 
+def test_a_contender_that_cannot_be_fitted_has_a_row_of_dashes():
+    table = speed_tables.table("reach", [line("keras", 0, {"not possible": "no"}, steps=(25,), task="reach")])
+    assert table[2] == "| keras [1] | - | - | - | - | - |"
+
+
 def test_budgets_grow_until_the_lowest_error_is_reached_or_the_next_would_take_too_long():
     def asked(seconds_a_step, error):
         def answer(steps):
