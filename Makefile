@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench format docs lock audit
+.PHONY: demo test test-all test-faults test-pandas2 fuzz lint bench bench-quick format docs lock audit
 
 demo: $(VENV)/installed  ## fit an LSTM on AirPassengers, backtest it, forecast, draw, save
 	$(BIN)/python examples/airpassengers.py
@@ -34,8 +34,12 @@ format: $(VENV)/installed  ## put every file into the house style
 fuzz: .venv-fuzz/installed  ## ten minutes of made-up model files
 	OMP_NUM_THREADS=1 .venv-fuzz/bin/python fuzz/loader.py -max_total_time=600 -max_len=30000 -timeout=20 -rss_limit_mb=2000
 
-bench: $(VENV)/installed  ## what the training loop costs over a hand-written one
-	$(BIN)/python benchmarks/training_step.py
+bench: $(VENV)/installed  ## speed beside the peers; about 40 minutes, and 10 GB of environments before
+	$(BIN)/python benchmarks/peers/make_environments.py
+	$(BIN)/python benchmarks/speed.py
+
+bench-quick: $(VENV)/installed  ## speed beside bare PyTorch, without other libraries
+	$(BIN)/python benchmarks/speed.py --without-peers --tasks train predict
 
 lock: $(VENV)/supply-chain  ## write requirements.lock anew; then put its comment back
 	$(VENV)/tools/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \

@@ -18,7 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 import pandas as pd
 import torch
-from worker import QUIET
+from contenders.protocol import QUIET
 
 CONTEXT, HORIZON, HIDDEN, STEPS, ROWS = 24, 6, 16, 20, 200
 PLACE = 50  # the row of a fault

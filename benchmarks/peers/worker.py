@@ -1,144 +1,123 @@
-"""One contender of latency.py, in a process of its own: fits once, then forecasts as often as it is told to.
+"""One contender in a process of its own: it fits and forecasts, and says how long that took.
 
-It reads one JSON document a line from standard input and answers with one a line: first the series and the
-sizes, then, again and again, a number of calls. It runs in the environment of its peer, so nothing of this
-project is imported except by the contender that is this project.
+It reads one JSON document a line from standard input, the name of a task and its arguments, and answers with
+one a line: what was measured, or {"not possible": reason}. It runs in the environment of its library, so
+nothing of this project is imported except by the contenders that are this project.
 """
 
 import importlib.metadata
 import json
 import os
 import sys
-import tempfile
 import time
+import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
+from contenders import make
+from contenders.protocol import Contender, Network, NotPossibleError
+from contenders.series import hourly
 
-HIDDEN, LAYERS, STEPS = 64, 2, 20  # the weights do not matter here, so few steps do
-Values = npt.NDArray[np.float64]
-Predict = Callable[[], Any]  # answers with something whose length is the horizon
-
-
-def timeseries(values: Values, context: int, horizon: int) -> Predict:
-    """Return predict() of a forecaster that was saved and loaded."""
-    from timeseries import Forecaster, LSTMModel
-
-    model = LSTMModel(hidden_size=HIDDEN, num_layers=LAYERS, max_steps=STEPS)
-    forecaster = Forecaster(model, horizon=horizon, context_length=context).fit(hourly(values))
-    with tempfile.TemporaryDirectory() as folder:
-        forecaster.save(Path(folder) / "model")
-        return Forecaster.load(Path(folder) / "model").predict
+TRAIN_ROWS, TEST_ROWS = 8640, 2880  # of ETTh1
+FEW_STEPS = 20  # where only the time of a forecast counts, not its error
+ROWS = 500  # of each series that is only forecast
+Answer = dict[str, Any]
 
 
-def neuralforecast(values: Values, context: int, horizon: int) -> Predict:
-    """Return predict() of a fitted NeuralForecast."""
-    from neuralforecast import NeuralForecast
-    from neuralforecast.models import LSTM
+class Tasks:
+    """The tasks of one contender; what one needs and the next needs again is kept."""
 
-    model = LSTM(
-        h=horizon,
-        input_size=context,
-        encoder_hidden_size=HIDDEN,
-        encoder_n_layers=LAYERS,
-        decoder_hidden_size=HIDDEN,
-        decoder_layers=1,
-        scaler_type="standard",
-        max_steps=STEPS,
-        **QUIET,
-    )
-    fitted = NeuralForecast([model], freq="h")
-    fitted.fit(hourly(values).assign(unique_id="OT"))
-    return fitted.predict
+    def __init__(self, contender: Contender) -> None:
+        self.contender = contender
+        self.kept: dict[str, tuple[Any, Any]] = {}
+
+    def describe(self) -> Answer:
+        """Return what runs here."""
+        version = importlib.metadata.version(self.contender.distribution)
+        return {"version": version, "torch": torch.__version__, "threads": torch.get_num_threads()}
+
+    def train(self, network: Network, series: tuple[int, int], steps: int) -> Answer:
+        """Time a fit to made-up series."""
+        data = self.once(
+            "train data", (network, series), lambda: self.contender.data(network, hourly(*series))
+        )
+        return {"seconds": timed(lambda: self.contender.fit(network, data, steps, seed=0))[0]}
+
+    def reach(self, network: Network, file: str, steps: int, seed: int) -> Answer:
+        """Time a fit to the training rows of ETTh1 and score it on its test rows."""
+        values = np.load(file)  # (S, N)
+        train = self.contender.data(network, values[:, :TRAIN_ROWS])
+        seconds, fitted = timed(lambda: self.contender.fit(network, train, steps, seed))
+        windows = TEST_ROWS - network.horizon + 1
+        rolled = self.contender.roll(fitted, self.contender.data(network, values), windows)
+        forecast = self.contender.forecasts(rolled)  # (S, W, H)
+        later = values[:, -TEST_ROWS:]  # (S, TEST_ROWS)
+        truth = np.lib.stride_tricks.sliding_window_view(later, network.horizon, axis=1)  # (S, W, H)
+        assert forecast.shape == truth.shape, f"{forecast.shape} forecasts of {truth.shape}"
+        return {"seconds": seconds, "mse": float(np.mean((forecast - truth) ** 2))}
+
+    def predict(self, network: Network, series: int, calls: int) -> Answer:
+        """Time a forecast of what follows each series."""
+
+        def ready() -> Callable[[], Any]:
+            data = self.contender.data(network, hourly(series, ROWS))
+            fitted = self.contender.fit(network, data, FEW_STEPS, seed=0)
+            self.contender.predict(fitted, data)  # warms up
+            return lambda: self.contender.predict(fitted, data)
+
+        job = self.once("predict", (network, series), ready)
+        return {"seconds": [timed(job)[0] for _ in range(calls)]}
+
+    def backtest(self, network: Network, file: str) -> Answer:
+        """Time forecasts from every origin of the test rows of ETTh1."""
+        windows = TEST_ROWS - network.horizon + 1
+
+        def ready() -> Callable[[], Any]:
+            values = np.load(file)  # (S, N)
+            train = self.contender.data(network, values[:, :TRAIN_ROWS])
+            fitted = self.contender.fit(network, train, FEW_STEPS, seed=0)
+            data = self.contender.data(network, values)
+            return lambda: self.contender.roll(fitted, data, windows)
+
+        return {"seconds": timed(self.once("backtest", network, ready))[0]}
+
+    def once(self, name: str, key: Any, make: Callable[[], Any]) -> Any:
+        """Return what was made for this key, if it was the last of its name."""
+        if name not in self.kept or self.kept[name][0] != key:
+            self.kept.clear()  # what belongs to another task only takes memory
+            self.kept[name] = (key, make())
+        return self.kept[name][1]
+
+    def answer(self, do: str, **arguments: Any) -> Answer:
+        """Do a task; a contender that cannot says why."""
+        if "network" in arguments:
+            arguments["network"] = Network(**arguments["network"])
+        try:
+            answer: Answer = getattr(self, do)(**arguments)
+        except NotPossibleError as reason:
+            return {"not possible": str(reason)}
+        except Exception as error:  # the others go on without it, and the table says what happened
+            traceback.print_exc()
+            return {"not possible": f"{type(error).__name__}: {error}"}
+        return answer
 
 
-def darts(values: Values, context: int, horizon: int) -> Predict:
-    """Return predict(n) of a fitted BlockRNNModel; its series is scaled before, and left so."""
-    from darts import TimeSeries
-    from darts.models import BlockRNNModel
-
-    frame = hourly((values - values.mean()) / values.std())
-    series = TimeSeries.from_dataframe(frame, time_col="ds", value_cols="y", freq="h").astype(np.float32)
-    model = BlockRNNModel(
-        input_chunk_length=context,
-        output_chunk_length=horizon,
-        model="LSTM",
-        hidden_dim=HIDDEN,
-        n_rnn_layers=LAYERS,
-        n_epochs=1,
-        pl_trainer_kwargs=QUIET | {"max_steps": STEPS},
-    )
-    model.fit(series, verbose=False)
-    return lambda: model.predict(horizon, verbose=False, show_warnings=False)
-
-
-def keras(values: Values, context: int, horizon: int) -> Predict:
-    """Return one call of the model on one window, which its documentation advises for small inputs."""
-    os.environ["KERAS_BACKEND"] = "torch"
-    import keras
-
-    values = values.astype(np.float32)
-    center, scale = values.mean(), values.std()
-    windows = np.lib.stride_tricks.sliding_window_view((values - center) / scale, context + horizon)
-    layers = [keras.layers.LSTM(HIDDEN, return_sequences=True) for _ in range(LAYERS - 1)]
-    model = keras.Sequential(
-        [keras.Input((context, 1)), *layers, keras.layers.LSTM(HIDDEN), keras.layers.Dense(horizon)]
-    )
-    model.compile("adam", "mse")
-    drawn = windows[np.random.default_rng(0).integers(len(windows), size=32 * STEPS)]  # (W, T + H)
-    model.fit(drawn[:, :context, None], drawn[:, context:], batch_size=32, verbose=0)
-
-    def predict() -> Any:
-        window = (values[None, -context:, None] - center) / scale  # (1, T, 1)
-        with torch.inference_mode():
-            return model(window, training=False).cpu().numpy()[0] * scale + center  # (H,)
-
-    return predict
-
-
-QUIET = {  # of Lightning: no files, no bars, no other device
-    "accelerator": "cpu",
-    "logger": False,
-    "enable_checkpointing": False,
-    "enable_progress_bar": False,
-    "enable_model_summary": False,
-}
-CONTENDERS = {contender.__name__: contender for contender in (timeseries, neuralforecast, darts, keras)}
+def timed(job: Callable[[], Any]) -> tuple[float, Any]:
+    """Return the seconds that a job takes, and what it returns."""
+    began = time.perf_counter()
+    outcome = job()
+    return time.perf_counter() - began, outcome
 
 
 def serve(name: str) -> None:
     """Answer line by line until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)  # what libraries print must not reach the answers
-    task = json.loads(sys.stdin.readline())
-    predict = CONTENDERS[name](np.array(task["values"]), task["context"], task["horizon"])
-    steps = len(predict())
-    distribution = "timeseries-deeplearning" if name == "timeseries" else name
-    ready = {"version": importlib.metadata.version(distribution), "steps": steps}
-    print(json.dumps(ready | {"torch": torch.__version__, "threads": torch.get_num_threads()}), file=answers)
+    tasks = Tasks(make(name))
     for line in sys.stdin:
-        print(json.dumps(milliseconds(predict, json.loads(line))), file=answers)
-
-
-def hourly(values: Values) -> Any:
-    """Return a table of hours; pandas is not in the environment of Keras."""
-    import pandas as pd
-
-    return pd.DataFrame({"ds": pd.date_range("2016-07-01", periods=len(values), freq="h"), "y": values})
-
-
-def milliseconds(predict: Predict, calls: int) -> list[float]:
-    """Return how long each call took."""
-    taken = []
-    for _ in range(calls):
-        began = time.perf_counter()
-        predict()
-        taken.append((time.perf_counter() - began) * 1e3)
-    return taken
+        print(json.dumps(tasks.answer(**json.loads(line))), file=answers)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,162 @@
+"""The tables of speed.py, from the lines of its file."""
+
+from collections.abc import Iterable, Iterator
+from statistics import median
+from typing import Any
+
+from contender_process import OURS
+
+TARGETS = (0.36, 0.32, 0.30)  # errors to reach
+WHOLE = 300  # steps of a fit whose whole time is shown
+Line = dict[str, Any]
+
+
+def print_tables(lines: list[Line], tasks: Iterable[str]) -> None:
+    """Print the table of the newest run of each task, with what it was measured on."""
+    for task in tasks:
+        mine = [line for line in lines if line["task"] == task]
+        newest = [line for line in mine if line["run"] == mine[-1]["run"]]
+        if newest:
+            print(f"\n## {task}\n")
+            print("\n".join(table(task, [line for line in newest if "case" in line])))
+            print("\n" + "\n".join(head(next(line for line in newest if "versions" in line))) + "\n")
+
+
+def head(started: Line) -> Iterator[str]:
+    """Yield on what a task ran."""
+    yield f"{started['machine']}. Run of {started['run']}, {started['threads']} threads each:"
+    told = (
+        f"{name} ({answer.get('version')}, torch {answer.get('torch')}, {answer.get('threads')} threads)"
+        for name, answer in started["versions"].items()
+    )
+    yield ", ".join(told) + "."
+
+
+def table(task: str, lines: list[Line]) -> list[str]:
+    """Return the lines of one table in Markdown, with its footnotes."""
+    notes: dict[str, int] = {}
+    rows = list(reach_rows(lines, notes) if task == "reach" else timed_rows(task, lines, notes))
+    return [*markdown(rows), "", *(f"[{number}] {note}" for note, number in notes.items())]
+
+
+def timed_rows(task: str, lines: list[Line], notes: dict[str, int]) -> Iterator[list[str]]:
+    """Yield the titles, and a row for every contender of every case."""
+    titles, measures = COLUMNS[task]
+    yield ["", "contender", *titles, "times ours"]
+    for case, contenders in grouped(lines).items():
+        ours = {line["round"]: line for line in possible(contenders.get(OURS, []))}
+        for name, lines_of_name in contenders.items():
+            rounds = possible(lines_of_name)
+            mark = footnotes(name, lines_of_name, notes)
+            cells = [shown([measure(line) for line in rounds]) for measure in measures]
+            yield [case, name + mark, *cells, spread(ratios(rounds, ours, measures[0]))]
+
+
+def reach_rows(lines: list[Line], notes: dict[str, int]) -> Iterator[list[str]]:
+    """Yield the titles, and a row for every contender: when it reached each error, and its lowest."""
+    yield ["contender", *(f"s to {target}" for target in TARGETS), "lowest error", "after s"]
+    for contenders in grouped(lines).values():
+        for name, lines_of_name in contenders.items():
+            rounds = by_round(possible(lines_of_name))
+            best = [min((mse(line), seconds(line)) for line in fits) for fits in rounds]
+            reached = (reaching([first_below(fits, target) for fits in rounds]) for target in TARGETS)
+            mark = footnotes(name, lines_of_name, notes)
+            lowest = [spread([pair[part] for pair in best]) for part in (0, 1)]
+            yield [name + mark, *reached, *lowest]
+
+
+def by_round(lines: list[Line]) -> list[list[Line]]:
+    """Return the fits of each round."""
+    rounds: dict[int, list[Line]] = {}
+    for line in lines:
+        rounds.setdefault(line["round"], []).append(line)
+    return [*rounds.values()]
+
+
+def first_below(fits: list[Line], target: float) -> float | None:
+    """Return the seconds of the fit with the fewest steps whose error is below a target."""
+    ordered = sorted(fits, key=lambda line: int(line["asked"][0]["steps"]))
+    return next((seconds(line) for line in ordered if mse(line) < target), None)
+
+
+def reaching(times: list[float | None]) -> str:
+    """Return the spread of the rounds that got there, and how many these are if not all."""
+    got = [time for time in times if time is not None]
+    return spread(got) if len(got) == len(times) else f"{spread(got)} in {len(got)} of {len(times)}"
+
+
+def possible(lines: list[Line]) -> list[Line]:
+    """Return the lines that hold measurements."""
+    return [line for line in lines if not any("not possible" in answer for answer in line["answers"])]
+
+
+def footnotes(name: str, lines: list[Line], notes: dict[str, int]) -> str:
+    """Return the marks of what a contender could not do, which are noted."""
+    reasons = (answer.get("not possible") for line in lines for answer in line["answers"])
+    said = dict.fromkeys(f"{name}: {reason}" for reason in reasons if reason)
+    return "".join(f" [{notes.setdefault(note, len(notes) + 1)}]" for note in said)
+
+
+def markdown(rows: list[list[str]]) -> list[str]:
+    """Return a table; the first row heads it."""
+    lines = [f"| {' | '.join(row)} |" for row in rows]
+    return [lines[0], "|" + "---|" * len(rows[0]), *lines[1:]]
+
+
+def grouped(lines: list[Line]) -> dict[str, dict[str, list[Line]]]:
+    """Return the rounds of every contender of every case, in the order of the file."""
+    found: dict[str, dict[str, list[Line]]] = {}
+    for line in lines:
+        found.setdefault(line["case"], {}).setdefault(line["contender"], []).append(line)
+    return found
+
+
+def ratios(rounds: list[Line], ours: dict[int, Line], measure: Any) -> list[float]:
+    """Return how many times ours each round took, over the rounds in which ours ran too."""
+    return [measure(line) / measure(ours[line["round"]]) for line in rounds if line["round"] in ours]
+
+
+def shown(values: list[float]) -> str:
+    """Return the median of the rounds."""
+    return f"{median(values):.4g}" if values else "-"
+
+
+def spread(values: list[float]) -> str:
+    """Return the median with the smallest and the largest."""
+    if not values:
+        return "-"
+    return f"{median(values):.3g} [{min(values):.3g}, {max(values):.3g}]"
+
+
+def step_milliseconds(line: Line) -> float:
+    """Return the time of one step, in which nothing counts that a fit does once."""
+    (few, many), (short, long) = line["asked"], line["answers"]
+    return 1e3 * (long["seconds"] - short["seconds"]) / (many["steps"] - few["steps"])
+
+
+def whole_seconds(line: Line) -> float:
+    """Return the time of a whole fit; fits of fewer steps go on at their pace."""
+    missing = WHOLE - line["asked"][1]["steps"]
+    return line["answers"][1]["seconds"] + missing * step_milliseconds(line) / 1e3
+
+
+def call_milliseconds(line: Line) -> float:
+    """Return the time of one forecast, the median of the calls of a round."""
+    return 1e3 * median(line["answers"][0]["seconds"])
+
+
+def seconds(line: Line) -> float:
+    """Return the time of the only answer."""
+    return float(line["answers"][0]["seconds"])
+
+
+def mse(line: Line) -> float:
+    """Return the error of the only answer."""
+    return float(line["answers"][0]["mse"])
+
+
+COLUMNS: dict[str, tuple[list[str], list[Any]]] = {
+    "train": (["ms a step", f"s for {WHOLE} steps"], [step_milliseconds, whole_seconds]),
+    "predict": (["ms a call"], [call_milliseconds]),
+    "backtest": (["s"], [seconds]),
+}
