@@ -1,6 +1,5 @@
 """One forecast after every new observation, at a cost that does not depend on how long the history is."""
 
-import math
 from typing import Any
 
 import numpy as np
@@ -55,6 +54,8 @@ class Stream:
         targets = fitted.targets_of(scaling)  # (S, D)
         self._level, self._spread = (part[:, None, :, None] for part in targets)  # (S, 1, D, 1) each
         self._still = never_moved(panel, targets, origins, fitted.model.sequence_length)  # (S, D)
+        self._some_still = bool(self._still.any())
+        self._unbounded = fitted.answers == Answers(levels=fitted.answers.levels)
         window = gather.window(origins.series, origins.row)
         self._engine = stepper(fitted.network, window, engine, masked=fitted.sizes.masked)
         self._gap = rows_since_observed(window)  # (S,)
@@ -95,12 +96,13 @@ class Stream:
         with np.errstate(over="ignore"):  # refused below
             scaled = ((observation - self._center) / self._scale).astype(np.float32)  # (S, C)
         seen = None
-        if not math.isfinite(scaled.sum()):
+        if not np.isfinite(scaled).all():
             seen = np.isfinite(scaled)  # (S, C)
             self._refuse_infinite(observation, scaled)
         forecast, state = self._engine.step(scaled, seen, self._gap)  # (S, H, D, P)
         answer, still = self._in_units(forecast, observation)
         self._engine.state, self._still, self.forecast = state, still, answer
+        self._some_still = self._some_still and bool(still.any())
         self._gap = 1 if seen is None else np.where(seen.any(axis=1), 1, self._gap + 1)  # (S,)
         self.steps += 1
         return answer
@@ -149,16 +151,16 @@ class Stream:
             scaled = fitted.calibration.apply(scaled)  # (S, H, D, Q)
         answer = scaled * self._spread  # (S, H, D, Q)
         answer += self._level
-        if not math.isfinite(answer.sum()):
+        if not np.isfinite(answer).all():
             rows = np.full(len(self.ids), self.steps)
             refuse_not_finite(answer, scaled, self.ids, np.arange(len(self.ids)), rows)
-        if still.any():
+        if self._some_still:
             newest = observation[:, : still.shape[1]]  # (S, D)
             still = still & ~has_moved(newest, self._level[:, 0, :, 0])  # (S, D)
             answer = np.where(still[:, None, :, None], self._level, answer)
-        asked = fitted.answers
-        if asked == Answers(levels=asked.levels):
+        if self._unbounded:
             return answer, still
+        asked = fitted.answers
         bounds = {"lower": asked.lower, "upper": asked.upper, "integer": asked.integer}
         return restrict(answer, self.levels, **bounds), still  # type: ignore[arg-type]
 

@@ -53,7 +53,7 @@ def test_a_step_in_numpy_is_the_networks_step(name, missing, sizes):
     seen = torch.rand(B, T, sizes.past, generator=torch.Generator().manual_seed(1)) >= missing
     with torch.inference_mode():
         state = network.start(window._replace(past=window.past[:, :HISTORY]))
-        one = one_step(network, window.static)
+        one = one_step(network, window)
         own = one.begin(state)
         for t in range(HISTORY, T):
             now = slice(t, t + 1)
@@ -68,7 +68,7 @@ def test_a_step_in_numpy_is_the_networks_step(name, missing, sizes):
 def test_a_step_leaves_the_state_that_it_began_with():
     network, window = recurrent(POINT), window_of(POINT, HISTORY)
     with torch.inference_mode():
-        one = one_step(network, None)
+        one = one_step(network, window)
         state = one.begin(network.start(window))
     x = np.ones((B, 1), dtype=np.float32)
     first, _ = one.step(state, x, None)
@@ -88,4 +88,4 @@ def test_a_step_leaves_the_state_that_it_began_with():
     ids=["gaps", "covariates ahead", "activation", "deep head", "within"],
 )
 def test_what_has_no_step_in_numpy_has_none(network):
-    assert one_step(network, None) is None
+    assert one_step(network, window_of(POINT, HISTORY)) is None

@@ -5,7 +5,8 @@ calls cost a fraction of that. What is written here a second time is held agains
 """
 
 from abc import ABC, abstractmethod
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -18,11 +19,11 @@ from timeseries.deeplearning.networks.instance_normalized import InstanceNormali
 from timeseries.deeplearning.networks.last_value import AroundLastValue, LastValueState
 from timeseries.deeplearning.networks.linear_skip import LinearSkip, SkipState
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork, RecurrentState
+from timeseries.deeplearning.window import Window
 
 Floats = npt.NDArray[np.float32]
 Parts = tuple[Floats, ...]  # hidden state (B, W), and of an LSTM the cell state
 Present = npt.NDArray[np.bool_] | None  # (B, 1) whether a step is there; None when all are
-GATES = {"LSTM": (0.5, 0.5, 1.0, 0.5), "GRU": (0.5, 0.5, 1.0), "RNN_TANH": (1.0,), "RNN_RELU": (1.0,)}
 
 
 class OneStep(ABC):
@@ -37,7 +38,7 @@ class OneStep(ABC):
         """Read x (B, F), of which ``seen`` (B, F) is observed; return forecast (B, H, D, P) and state."""
 
 
-def one_step(network: ForecastNetwork, static: Tensor | None) -> OneStep | None:
+def one_step(network: ForecastNetwork, window: Window) -> OneStep | None:
     """Return the step of a network in numpy, or None where there is none.
 
     There is one for RNN, LSTM and GRU with the activations of PyTorch's kernels and a bare head, without
@@ -47,66 +48,94 @@ def one_step(network: ForecastNetwork, static: Tensor | None) -> OneStep | None:
     ----------
     network : ForecastNetwork
         A fitted network that can stream.
-    static : Tensor of shape (B, S), optional
-        The static features of the series.
+    window : Window
+        The history of B series, whose static features stay.
     """
     if isinstance(network, (InstanceNormalized, AroundLastValue, LinearSkip)):
-        inner = one_step(network.network, static)
+        inner = one_step(network.network, window)
         return None if inner is None else _AROUND[type(network)](network, inner)
     if not isinstance(network, RecurrentNetwork) or network.masked or type(network.head) is not DirectHead:
         return None
     if any(isinstance(block, SteppedLayers) for block in network.recurrence.blocks):
         return None
-    return _Recurrent(network, static)
+    return _Recurrent(network, window)
 
 
-class _Cell:
-    """One layer of an RNN, LSTM or GRU.
+class _Cell(ABC):
+    """One layer, which reads x (B, F) beside its hidden state.
 
-    sigmoid(z) = (1 + tanh(z / 2)) / 2: with the weights of the gates halved, one tanh does for all.
+    sigmoid(z) = tanh(z / 2) / 2 + 1/2: with the weights of the gates halved, one tanh does for all units.
     """
 
-    def __init__(self, mode: str, weights: list[Tensor]) -> None:
-        self.mode, self.width = mode, weights[1].shape[1]
-        halves = np.repeat(np.array(GATES[mode], dtype=np.float32), self.width)  # (G*W,)
-        given, recurrent, bias_ih, bias_hh = (halves * _array(part).T for part in weights)
+    gates: tuple[float, ...]  # the factor of each gate's weights: 1/2 where it is a sigmoid
+
+    def __init__(self, weights: Sequence[Tensor], batch: int) -> None:
+        self.width = weights[1].shape[1]
+        factor = np.repeat(np.array(self.gates, dtype=np.float32), self.width)  # (G*W,)
+        given, recurrent, bias_ih, bias_hh = (_array(part).T * factor for part in weights)
         self.given, self.recurrent = given.copy(), recurrent.copy()  # (F, G*W), (W, G*W)
-        self.bias = bias_ih + bias_hh  # (G*W,)
         self.joined = np.concatenate([given, recurrent])  # (F+W, G*W)
-        self.own = bias_hh[2 * self.width :]  # (W,) of a GRU, whose candidate has a bias within the gate
-        if mode == "GRU":
-            self.bias[2 * self.width :] = bias_ih[2 * self.width :]
-        self.read = {"LSTM": self._lstm, "GRU": self._gru}.get(mode, self._rnn)
+        self.bias_ih, self.bias_hh = bias_ih[None], bias_hh[None]  # (1, G*W) each
+        self.bias = self.bias_ih + self.bias_hh  # (1, G*W)
+        self.slope, self.shift = factor[None], 1 - factor[None]  # (1, G*W) each, of a tanh that is a sigmoid
+        self.both = np.empty((batch, len(self.joined)), dtype=np.float32)  # (B, F+W), filled anew each time
 
-    def _lstm(self, x: Floats, state: Parts) -> Parts:
-        """Return hidden and cell state (B, W) after x (B, F)."""
-        w = self.width
-        z = np.concatenate([x, state[0]], axis=1) @ self.joined  # (B, 4*W)
+    def products(self, x: Floats, hidden: Floats) -> Floats:
+        """Return the weighted sums of x (B, F) and the hidden state (B, W): (B, G*W)."""
+        both, features = self.both, x.shape[1]  # (B, F+W)
+        both[:, :features] = x
+        both[:, features:] = hidden
+        z: Floats = both.dot(self.joined)  # (B, G*W)
         z += self.bias
+        return z
+
+    @abstractmethod
+    def read(self, x: Floats, state: Parts) -> Parts:
+        """Return the state, (B, W) each, after x (B, F)."""
+
+
+class _LSTM(_Cell):
+    gates = (0.5, 0.5, 1.0, 0.5)
+
+    def read(self, x: Floats, state: Parts) -> Parts:
+        w, z = self.width, self.products(x, state[0])  # (B, 4*W)
         np.tanh(z, out=z)
-        gates = z * _HALF  # (B, 4*W)
-        gates += _HALF
-        cell = gates[:, w : 2 * w] * state[1]  # (B, W) what is kept
-        cell += gates[:, :w] * z[:, 2 * w : 3 * w]
-        return gates[:, 3 * w :] * np.tanh(cell), cell
+        z *= self.slope
+        z += self.shift
+        cell = z[:, w : 2 * w] * state[1]  # (B, W) what is kept
+        cell += z[:, :w] * z[:, 2 * w : 3 * w]
+        return z[:, 3 * w :] * np.tanh(cell), cell
 
-    def _gru(self, x: Floats, state: Parts) -> Parts:
-        """Return the hidden state (B, W) after x (B, F)."""
+
+class _GRU(_Cell):
+    gates = (0.5, 0.5, 1.0)
+
+    def read(self, x: Floats, state: Parts) -> Parts:
         w, hidden = self.width, state[0]  # (B, W)
-        z = x @ self.given  # (B, 3*W)
-        z += self.bias
-        recurrent = hidden @ self.recurrent  # (B, 3*W)
+        z, recurrent = x.dot(self.given), hidden.dot(self.recurrent)  # (B, 3*W) each
+        z += self.bias_ih
+        recurrent += self.bias_hh
         gates = np.tanh(z[:, : 2 * w] + recurrent[:, : 2 * w])  # (B, 2*W)
-        gates *= _HALF
-        gates += _HALF
-        candidate = np.tanh(z[:, 2 * w :] + gates[:, :w] * (recurrent[:, 2 * w :] + self.own))  # (B, W)
+        gates *= self.slope[:, : 2 * w]
+        gates += self.shift[:, : 2 * w]
+        candidate = np.tanh(z[:, 2 * w :] + gates[:, :w] * recurrent[:, 2 * w :])  # (B, W)
         return (candidate + gates[:, w:] * (hidden - candidate),)
 
-    def _rnn(self, x: Floats, state: Parts) -> Parts:
-        """Return the hidden state (B, W) after x (B, F)."""
-        z = np.concatenate([x, state[0]], axis=1) @ self.joined  # (B, W)
-        z += self.bias
-        return ((np.tanh if self.mode == "RNN_TANH" else _relu)(z),)
+
+class _TanhRNN(_Cell):
+    gates = (1.0,)
+
+    def read(self, x: Floats, state: Parts) -> Parts:
+        z = self.products(x, state[0])  # (B, W)
+        return (np.tanh(z, out=z),)
+
+
+class _ReluRNN(_Cell):
+    gates = (1.0,)
+
+    def read(self, x: Floats, state: Parts) -> Parts:
+        z = self.products(x, state[0])  # (B, W)
+        return (np.maximum(z, 0, out=z),)
 
 
 class _State(NamedTuple):
@@ -120,10 +149,12 @@ class _State(NamedTuple):
 class _Recurrent(OneStep):
     """The step of a `RecurrentNetwork`."""
 
-    def __init__(self, network: RecurrentNetwork, static: Tensor | None) -> None:
-        blocks: Any = network.recurrence.blocks
+    def __init__(self, network: RecurrentNetwork, window: Window) -> None:
+        blocks, static = cast("Iterable[nn.RNNBase]", network.recurrence.blocks), window.static  # (B, S)
         self.length = network.position_stride
-        self.cells = [_Cell(block.mode, weights) for block in blocks for weights in block.all_weights]
+        self.cells = [
+            _CELLS[block.mode](weights, len(window.past)) for block in blocks for weights in block.all_weights
+        ]
         head: DirectHead = network.head  # type: ignore[assignment]
         weight, self.bias = _array(head.project.weight), _array(head.project.bias)  # (O, W+S), (O,)
         width = self.cells[-1].width
@@ -153,7 +184,7 @@ class _Recurrent(OneStep):
             patch = np.concatenate([recent, x[:, None]], axis=1)  # (B, L, F)
             x, recent = patch.reshape(len(x), -1), patch[:, 1:]  # (B, L*F), (B, L-1, F)
         newest = self._read(x, within, state.phases[0])
-        forecast = newest[-1][0] @ self.head  # (B, O)
+        forecast: Floats = newest[-1][0].dot(self.head)  # (B, O)
         forecast += self.bias
         return forecast.reshape(self.shape), _State((*state.phases[1:], newest), recent, stale)
 
@@ -197,7 +228,10 @@ class _Skipped(OneStep):
 
     def __init__(self, network: LinearSkip, inner: OneStep) -> None:
         self.inner, self.sizes = inner, network.sizes
-        self.weight, self.bias = _array(network.skip.weight).T.copy(), _array(network.skip.bias)  # (T, H*P)
+        self.weight, self.bias = (
+            _array(network.skip.weight).T.copy(),
+            _array(network.skip.bias)[None],
+        )  # (T, H*P), (1, H*P)
 
     def begin(self, state: SkipState) -> tuple[Any, Floats]:
         return self.inner.begin(state.inner), _array(state.recent).transpose(0, 2, 1)  # (B, D, T)
@@ -210,7 +244,7 @@ class _Skipped(OneStep):
         if seen is not None:
             newest = np.where(seen[:, : sizes.targets], newest, recent[..., -1])  # (B, D)
         recent = np.concatenate([recent[..., 1:], newest[..., None]], axis=-1)  # (B, D, T)
-        linear = recent @ self.weight  # (B, D, H*P)
+        linear: Floats = recent.dot(self.weight)  # (B, D, H*P)
         linear += self.bias
         forecast, inner = self.inner.step(inner, x, seen)
         steps = linear.reshape(*linear.shape[:2], sizes.horizon, sizes.outputs)  # (B, D, H, P)
@@ -241,11 +275,7 @@ def _array(tensor: Tensor) -> Floats:
     return array
 
 
-def _relu(z: Floats) -> Floats:
-    return np.maximum(z, 0, out=z)
-
-
-_HALF = np.float32(0.5)
+_CELLS: dict[str, type[_Cell]] = {"LSTM": _LSTM, "GRU": _GRU, "RNN_TANH": _TanhRNN, "RNN_RELU": _ReluRNN}
 _AROUND: dict[type[nn.Module], Any] = {
     InstanceNormalized: _Scaled,
     LinearSkip: _Skipped,

@@ -76,9 +76,10 @@ def number_of_threads() -> int:
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
     elsewhere = torch.get_default_device().type != "cpu"
+    mixed = torch.is_autocast_enabled(device)
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # which costs a little for every operation
-        torch.autocast(device, enabled=False),
+        torch.autocast(device, enabled=False) if mixed else nullcontext(),
     ):
         yield
 

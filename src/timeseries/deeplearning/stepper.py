@@ -77,7 +77,7 @@ def stepper(
         state = network.start(window)
     one = None
     if engine == "numpy" or (engine == "auto" and len(window.past) <= FEW_SERIES):
-        one = one_step(network, window.static)
+        one = one_step(network, window)
     if engine == "numpy" and one is None:
         raise UnsupportedError(
             "engine='numpy' is for RNN, LSTM and GRU with the activations tanh or relu and without layers in "
