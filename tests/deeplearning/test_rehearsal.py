@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from timeseries import Forecaster, load_airpassengers
-from timeseries.deeplearning import rehearsal
+from timeseries.deeplearning import rehearsal, runtime
 from timeseries.deeplearning.engine import build, fit_network, sizes_for
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.models import LSTMModel, NLinearModel
@@ -21,6 +21,7 @@ from timeseries.deeplearning.rehearsal import (
     LearningRateCurve,
     Rehearsal,
     choose_device,
+    choose_precision,
     find_batch_size,
     find_learning_rate,
 )
@@ -322,6 +323,74 @@ def test_auto_takes_the_device_whose_steps_are_shorter(cuda, chosen, monkeypatch
     with caplog.at_level(logging.INFO, logger="timeseries"):
         assert choose_device(make(device="auto"), TABLE, UNIT, TRAIN) == chosen
     assert caplog.messages == [f"device='auto' chose {chosen}: a step took: {measured}"]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "loss", "chosen"),
+    [
+        (0.001, 1.009, "bfloat16"),
+        (0.001, 1.02, "float32"),
+        (0.003, 0.5, "float32"),
+        (0.001, np.nan, "float32"),
+    ],
+    ids=["faster", "faster and worse", "slower", "diverged"],
+)
+def test_auto_takes_bfloat16_where_it_is_faster_and_no_worse(seconds, loss, chosen, monkeypatch, caplog):
+    monkeypatch.setattr(rehearsal, "has_bfloat16", lambda device: True)
+    told = {"float32": (0.002, 1.0), "bfloat16": (seconds, loss)}
+    monkeypatch.setattr(Rehearsal, "pace", lambda self: Pace(told[self.model.precision][0]))
+    monkeypatch.setattr(Rehearsal, "losses_at", lambda self, _: [9.0, told[self.model.precision][1]])
+    with caplog.at_level(logging.INFO, logger="timeseries"):
+        assert choose_precision(make(precision="auto"), gather(), TRAIN) == chosen
+    [message] = caplog.messages
+    assert message == (
+        f"precision='auto' chose {chosen}: float32 2 ms a step, loss 1 after 30, "
+        f"bfloat16 {1000 * seconds:.3g} ms a step, loss {loss:.4g} after 30"
+    )
+
+
+def test_auto_takes_float32_where_there_is_no_bfloat16(monkeypatch, caplog):
+    monkeypatch.setattr(rehearsal, "has_bfloat16", lambda device: False)
+    with caplog.at_level(logging.INFO, logger="timeseries"):
+        assert choose_precision(make(precision="auto"), gather(), TRAIN) == "float32"
+    assert caplog.messages == ["precision='auto' chose float32: cpu does not compute with bfloat16"]
+
+
+def test_what_was_chosen_is_kept_in_the_fitted_model(monkeypatch):
+    monkeypatch.setattr(rehearsal, "has_bfloat16", lambda device: False)
+    forecaster = Forecaster("nlinear", horizon=2, max_steps=2, precision="auto").fit(load_airpassengers())
+    assert forecaster.fitted_.model.precision == "float32"
+
+
+def test_bfloat16_is_refused_where_there_is_none(monkeypatch):
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda device: False)
+    refused = pytest.raises(SettingError, match="precision='bfloat16' is not available here: cpu does not")
+    with refused:
+        fit_network(make(precision="bfloat16"), gather(), TRAIN)
+    with refused:
+        Rehearsal(make(precision="bfloat16"), gather(), TRAIN).pace()
+
+
+def test_training_in_bfloat16_keeps_float32_weights_and_forecasts_in_float32(monkeypatch):
+    monkeypatch.setattr(runtime, "has_bfloat16", lambda device: True)  # linear layers need no help for it
+    seen = []
+
+    def watched(network, given, answer):
+        seen.append((network.training, answer.dtype))
+
+    handle = torch.nn.modules.module.register_module_forward_hook(watched)
+    settings = {"max_steps": 40, "epochs": 40, "learning_rate": 0.01}
+    mixed, plain = (
+        fit_network(make(precision=precision, **settings), gather(), TRAIN, TRAIN)
+        for precision in ("bfloat16", "float32")
+    )
+    handle.remove()
+    assert {dtype for training, dtype in seen if not training} == {torch.float32}
+    assert torch.bfloat16 in {dtype for training, dtype in seen if training}
+    assert all(weight.dtype == torch.float32 for weight in mixed.network.parameters())
+    losses = [trained.history[-1]["val_loss"] for trained in (mixed, plain)]
+    assert losses[0] == pytest.approx(losses[1], rel=0.05)
+    assert losses[0] != losses[1]
 
 
 def test_a_named_device_is_not_tried():

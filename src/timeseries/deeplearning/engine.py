@@ -16,7 +16,7 @@ from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import as_written, seeded, threads, told_of_memory
+from timeseries.deeplearning.runtime import as_written, check_precision, seeded, threads, told_of_memory
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -166,6 +166,7 @@ def fit_network(
     A keeper writes checkpoints; where it holds the state or the result of this run, that is taken up.
     """
     loss = make_loss(model.loss, model.quantiles)
+    check_precision(model.precision, model.device)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
     with seeded(model.seed, model.device), threads(model.threads):

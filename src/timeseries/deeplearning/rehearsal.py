@@ -14,7 +14,14 @@ from timeseries.deeplearning.gather import Batch, Batches, Buffers, ResidentGath
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.plan import Pace
-from timeseries.deeplearning.runtime import available_devices, seeded, threads, told_of_memory
+from timeseries.deeplearning.runtime import (
+    available_devices,
+    check_precision,
+    has_bfloat16,
+    seeded,
+    threads,
+    told_of_memory,
+)
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import MemoryLimitError, TrainingError, require_whole
 from timeseries.windows import WindowIndex
@@ -26,6 +33,8 @@ WATCHED = 256  # windows whose loss is compared after every step
 VISIBLE = 0.01  # share of the first loss that a fall must have
 OVERSHOT = 0.25  # share of the first loss by which one lies above it whose rate is too large
 BATCH_SIZES = (8, 4096)  # between which a batch size is looked for
+COMPARED_STEPS = 30  # after which the losses of two precisions are compared,
+UNHARMED = 0.01  # which may differ by this share
 GOOD_SHARE = 0.9  # of the highest throughput, that a smaller batch may give away
 
 
@@ -45,6 +54,34 @@ def choose_device(model: Model, table: SeriesTable, scaling: Scaling, train: Win
     measured = ", ".join(f"{device} {1000 * seconds[device]:.3g} ms" for device in there)
     reason = "it is the only one here" if len(there) == 1 else f"a step took: {measured}"
     LOG.info("device='auto' chose %s: %s", chosen, reason)
+    return chosen
+
+
+def choose_precision(model: Model, gather: ResidentGather, train: WindowIndex) -> str:
+    """Return what to compute with: as the model says, or with precision='auto' what a trial is faster with.
+
+    bfloat16 must also lower the loss of the same windows as far as float32 does. What was chosen, and why, is
+    logged under the name ``timeseries``.
+    """
+    if model.precision != "auto":
+        return model.precision
+    if not has_bfloat16(model.device):
+        LOG.info("precision='auto' chose float32: %s does not compute with bfloat16", model.device)
+        return "float32"
+    seconds, losses = {}, {}
+    for precision in ("float32", "bfloat16"):
+        there = copy.copy(model)
+        there.precision = precision
+        trial = Rehearsal(there, gather, train)
+        seconds[precision] = trial.pace().step
+        losses[precision] = trial.losses_at([model.learning_rate] * COMPARED_STEPS)[-1]
+    as_good = losses["bfloat16"] <= (1 + UNHARMED) * losses["float32"]
+    chosen = "bfloat16" if as_good and seconds["bfloat16"] < seconds["float32"] else "float32"
+    measured = ", ".join(
+        f"{name} {1000 * seconds[name]:.3g} ms a step, loss {losses[name]:.4g} after {COMPARED_STEPS}"
+        for name in seconds
+    )
+    LOG.info("precision='auto' chose %s: %s", chosen, measured)
     return chosen
 
 
@@ -95,6 +132,7 @@ class Rehearsal:
 
     def _try(self, action: Callable[[Trainer, ForecastNetwork, Batches], Result]) -> Result:
         model = self.model
+        check_precision(model.precision, model.device)
         with seeded(model.seed, model.device), threads(model.threads):
             network = build(model, sizes_for(model, self.gather.table)).to(model.device)
             loss = make_loss(model.loss, model.quantiles)

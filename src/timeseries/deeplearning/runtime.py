@@ -8,12 +8,15 @@ import os
 import re
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 
 from timeseries.errors import MemoryLimitError, SettingError
 from timeseries.process import Turns
+
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 _stream = Turns()  # of PyTorch's random numbers
 _REFUSED = re.compile("can't allocate memory|not enough memory")  # what PyTorch's allocator says on a CPU
@@ -30,6 +33,22 @@ def check_device(device: str) -> None:
     if device not in available_devices():
         there = ", ".join(available_devices())
         raise SettingError(f"device={device!r} is not available here. Available: {there}.")
+
+
+def has_bfloat16(device: str) -> bool:
+    """Tell whether a device computes with bfloat16 itself; a CPU without it crashes in recurrent layers."""
+    if device == "cpu":
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
+
+
+def check_precision(precision: str, device: str) -> None:
+    """Refuse numbers that a device does not compute with."""
+    if precision == "bfloat16" and not has_bfloat16(device):
+        raise SettingError(
+            f"precision='bfloat16' is not available here: {device} does not compute with such numbers. "
+            "Take 'float32', or 'auto', which tries."
+        )
 
 
 @contextmanager
@@ -82,6 +101,13 @@ def as_written(device: str) -> Iterator[None]:
         torch.autocast(device, enabled=False) if mixed else nullcontext(),
     ):
         yield
+
+
+def mixed(precision: str, device: str, *, learning: bool) -> AbstractContextManager[Any]:
+    """Compute in bfloat16 where that is asked for, as long as a network learns; its weights stay float32."""
+    if precision == "bfloat16" and learning:
+        return torch.autocast(device, dtype=torch.bfloat16)
+    return nullcontext()
 
 
 @contextmanager

@@ -32,7 +32,7 @@ from timeseries.deeplearning.loss_record import LossRecord
 from timeseries.deeplearning.losses import Loss, weighted_mean
 from timeseries.deeplearning.optimizers import OptimizerSettings, make_optimizer, make_schedule
 from timeseries.deeplearning.plan import Pace, Plan
-from timeseries.deeplearning.runtime import forked, random_state, set_random_state, wait_for
+from timeseries.deeplearning.runtime import forked, mixed, random_state, set_random_state, wait_for
 from timeseries.errors import DataError, SettingError, TrainingError, require_whole, shown
 
 TRIAL_STEPS = 10  # taken on a copy to learn the pace,
@@ -57,6 +57,7 @@ class LoopSettings(OptimizerSettings, Protocol):
     clip_value: float | None
     accumulate_batches: int
     augmentation: Mapping[str, float] | None
+    precision: str
     patience: int | None
     min_delta: float
     restore_best_weights: bool
@@ -217,7 +218,9 @@ class Trainer:
     def _loss(self, network: nn.Module, batch: Batch, total: Tensor | float | None = None) -> Tensor:
         """Return the mean loss of a batch, (), or its share of a mean over more of them."""
         forward: Any = network.at_every_position if batch.every_position else network
-        forecast, target = forward(batch.window), batch.target  # (B, [T',] H, D, P), (B, [T',] H, D)
+        with mixed(self.settings.precision, batch.target.device.type, learning=network.training):
+            forecast: Tensor = forward(batch.window)  # (B, [T',] H, D, P)
+        forecast, target = forecast.float(), batch.target  # (B, [T',] H, D)
         if batch.level is not None:
             forecast, target = forecast + batch.level.unsqueeze(-1), target + batch.level
         return weighted_mean(self.loss(forecast, target), batch.weight, total)  # ()

@@ -41,6 +41,7 @@ from timeseries.deeplearning.rehearsal import (
     LearningRateCurve,
     Rehearsal,
     choose_device,
+    choose_precision,
     find_batch_size,
     find_learning_rate,
 )
@@ -368,11 +369,13 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         return Rehearsal(placed, gather, data.train)
 
     def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
-        """Return a copy with the device that it is to train on, and the door to the windows there."""
+        """Return a copy with device and precision that it is to train with, and the door to the windows."""
         scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
         placed.device = choose_device(self, data.table, scaling, data.train)
         buffers = Buffers(data.table, context=self.sequence_length, device=placed.device)
-        return placed, ResidentGather(buffers, scaling, horizon=self.horizon)
+        gather = ResidentGather(buffers, scaling, horizon=self.horizon)
+        placed.precision = choose_precision(placed, gather, data.train)
+        return placed, gather
 
     def _refuse_unfitted(self) -> None:
         if not hasattr(self, "network_"):
