@@ -39,7 +39,7 @@ bench: $(VENV)/installed  ## speed beside the peers; about 40 minutes, and 10 GB
 	$(BIN)/python benchmarks/speed.py
 
 bench-quick: $(VENV)/installed  ## speed beside bare PyTorch, without other libraries
-	$(BIN)/python benchmarks/speed.py --without-peers --tasks train predict
+	$(BIN)/python benchmarks/speed.py --peers --tasks train predict
 
 lock: $(VENV)/supply-chain  ## write requirements.lock anew; then put its comment back
 	$(VENV)/tools/bin/pip-compile --quiet --generate-hashes --allow-unsafe --strip-extras --no-header \

@@ -2,7 +2,7 @@
 
     python benchmarks/peers/make_environments.py
     TIMESERIES_DATA=... python benchmarks/speed.py                  # about 40 minutes on 2 quiet cores
-    python benchmarks/speed.py --without-peers --tasks train predict   # a few minutes, without data
+    python benchmarks/speed.py --peers --tasks train predict   # a few minutes, without data
     python benchmarks/speed.py --tables                             # those of the last run of each task
 
 Every contender is a process of its own, in the environment of its library. One works at a time, in rounds,
@@ -23,7 +23,7 @@ import argparse
 import datetime
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -196,7 +196,7 @@ def growing_budgets(
             return
 
 
-def names_of(task: str, peers: bool) -> list[str]:
+def names_of(task: str, peers: Sequence[str]) -> list[str]:
     """Return who takes part in a task."""
     mine = {
         "train": ["by hand"],
@@ -204,8 +204,8 @@ def names_of(task: str, peers: bool) -> list[str]:
         "predict": ["bare forward"],
         "backtest": ["bare forward"],
     }
-    others = RECURRENT_PEERS if task == "reach" else PEERS
-    return [OURS, *mine[task], *(others if peers else ())]
+    able = RECURRENT_PEERS if task == "reach" else PEERS
+    return [OURS, *mine[task], *(peer for peer in peers if peer in able)]
 
 
 def tell(progress: str) -> None:
@@ -226,7 +226,7 @@ def run(options: argparse.Namespace) -> None:
             "backtest": lambda: backtest_cases(file),
         }
         for task in options.tasks:
-            names = names_of(task, peers=not options.without_peers)
+            names = names_of(task, options.peers)
             race.start(task, names)
             if task == "reach":
                 race.reach(names, file, options.seeds)
@@ -240,7 +240,9 @@ def main() -> None:
     """Run what is wanted and print its tables."""
     tasks = ("train", "reach", "predict", "backtest")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--without-peers", action="store_true", help="ours beside the bare PyTorch only")
+    parser.add_argument(
+        "--peers", nargs="*", choices=PEERS, default=PEERS, help="all of them; or these, or none"
+    )
     parser.add_argument("--tasks", nargs="+", choices=tasks, default=list(tasks))
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the measurements")
     parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")

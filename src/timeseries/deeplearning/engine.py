@@ -16,7 +16,14 @@ from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
-from timeseries.deeplearning.runtime import as_written, check_precision, seeded, threads, told_of_memory
+from timeseries.deeplearning.runtime import (
+    as_written,
+    check_precision,
+    kept_memory,
+    seeded,
+    threads,
+    told_of_memory,
+)
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
 from timeseries.errors import SettingError, TrainingError
@@ -169,7 +176,7 @@ def fit_network(
     check_precision(model.precision, model.device)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
-    with seeded(model.seed, model.device), threads(model.threads):
+    with seeded(model.seed, model.device), threads(model.threads), kept_memory():
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"
