@@ -73,6 +73,7 @@ def settings(**changes):
         "clip_value": None,
         "accumulate_batches": 1,
         "augmentation": None,
+        "precision": "float32",
         "seed": 0,
         "patience": None,
         "min_delta": 0.0,
