@@ -37,7 +37,10 @@ def test_every_script_is_tested():
     assert sorted(SHORTER) == sorted(path.stem for path in EXAMPLES.glob("*.py"))
 
 
-@pytest.mark.parametrize("name", SHORTER)
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=pytest.mark.slow if name == "airpassengers" else ()) for name in SHORTER],
+)
 def test_an_example_runs_without_data_and_leaves_what_it_promises(name, run, tmp_path):
     lines = run(name, data=tmp_path / "nowhere")
     table = next(

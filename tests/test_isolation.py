@@ -484,7 +484,10 @@ print("right")
 
 @pytest.mark.parametrize(
     "backends",
-    [["threading", "threading"], pytest.param(["loky", "threading"], marks=pytest.mark.slow)],
+    [
+        pytest.param(["threading", "threading"], marks=pytest.mark.slow),
+        pytest.param(["loky", "threading"], marks=pytest.mark.slow),
+    ],
     ids=" in ".join,
 )
 def test_a_search_under_joblib_gives_the_scores_of_one_after_the_other(backends):
@@ -501,7 +504,7 @@ NAMED = {
 
 
 @LINUX
-@pytest.mark.parametrize("user", ["known", "unknown"])
+@pytest.mark.parametrize("user", ["known", pytest.param("unknown", marks=pytest.mark.slow)])
 def test_nothing_is_written_beside_the_files_that_are_named_and_nobody_is_contacted(user, tmp_path):
     """With a home that cannot be written to, and under a user number without name and home.
 

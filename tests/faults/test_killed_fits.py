@@ -37,7 +37,9 @@ def run_script(*arguments, seconds=120):
             return False
 
 
-@pytest.mark.parametrize("times", [2, pytest.param(30, marks=pytest.mark.faults)])
+@pytest.mark.parametrize(
+    "times", [pytest.param(2, marks=pytest.mark.slow), pytest.param(30, marks=pytest.mark.faults)]
+)
 def test_a_fit_killed_at_any_moment_goes_on_to_the_same_weights(times, tmp_path, tried):
     assert run_script(tmp_path / "whole", tmp_path / "whole.npz")
     resume = []

@@ -114,6 +114,7 @@ def test_a_second_signal_ends_the_command_at_once_and_the_last_checkpoint_stays(
     assert steps_kept(folder / "run") > 0
 
 
+@pytest.mark.slow
 def test_a_second_fit_that_would_write_the_same_checkpoint_is_told_who_does(folder):
     process = training(folder, "--set", "epochs=100000", "-o", "a.model")
     code, told = ended(start(folder, "-o", "b.model", *CADENCE))

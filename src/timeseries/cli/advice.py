@@ -33,6 +33,7 @@ _MODEL_SETTINGS = (
     "loss",
     "optimizer",
     "patience",
+    "precision",
 )  # that are advised
 _FILL_IN = ("...", ["..."])
 

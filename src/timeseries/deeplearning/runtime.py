@@ -54,7 +54,7 @@ def check_precision(precision: str, device: str) -> None:
     if precision == "bfloat16" and not has_bfloat16(device):
         raise SettingError(
             f"precision='bfloat16' is not available here: {device} does not compute with such numbers. "
-            "Take 'float32', or 'auto', which tries."
+            "Set precision='float32', or precision='auto', which tries."
         )
 
 
