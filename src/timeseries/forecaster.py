@@ -324,6 +324,7 @@ class Forecaster(TableForecaster):
         >>> stream.step(432.0).shape, stream.engine  # series, steps, targets, quantile levels
         ((1, 2, 1, 5), 'numpy')
         """
+        require_switch(verbose=verbose)
         panel = self._history(df, None, verbose=verbose)
         if panel is not self._fitted.tail:
             self._fitted.warn_if_far(panel)

@@ -116,9 +116,12 @@ class Stream:
         """Return an observation as (S, C)."""
         shape = self._center.shape
         try:
-            array = np.asarray(values, dtype=np.float64)
-        except (TypeError, ValueError):
+            array = np.asarray(values)
+        except ValueError:  # rows of different lengths
+            array = np.empty(0, dtype=object)
+        if array.dtype.kind not in "fiu":  # not even None and text that look like numbers
             array = np.empty(0)
+        array = array.astype(np.float64, copy=False)
         if array.shape != shape:
             if array.size != self._center.size or array.ndim > 1 or min(shape) > 1:
                 raise DataError(
