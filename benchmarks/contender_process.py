@@ -18,7 +18,7 @@ SECONDS = 180.0  # that an answer may take
 class ContenderProcess:
     """Started when it is first asked, and again after it was ended for taking too long."""
 
-    def __init__(self, name: str, threads: int | None = None) -> None:
+    def __init__(self, name: str, threads: int) -> None:
         self.name, self.threads = name, threads
         self.process: subprocess.Popen[str] | None = None
 
@@ -48,7 +48,7 @@ class ContenderProcess:
 
     def _start(self) -> "subprocess.Popen[str]":
         python = python_of(self.name) if self.name in PEERS else sys.executable
-        environment = os.environ if self.threads is None else os.environ | _threads(self.threads)
+        environment = os.environ | _threads(self.threads)
         pipe = subprocess.PIPE
         command = [python, WORKER, self.name]
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
