@@ -1,6 +1,6 @@
 """The tables of speed.py, from the lines of its file."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from statistics import median
 from typing import Any
 
@@ -33,23 +33,30 @@ def head(started: Line) -> Iterator[str]:
 
 
 def table(task: str, lines: list[Line]) -> list[str]:
-    """Return the lines of one table in Markdown, with its footnotes."""
+    """Return the lines of a task's tables in Markdown, with their footnotes."""
     notes: dict[str, int] = {}
-    rows = list(reach_rows(lines, notes) if task == "reach" else timed_rows(task, lines, notes))
-    return [*markdown(rows), "", *(f"[{number}] {note}" for note, number in notes.items())]
+    if task == "reach":
+        tables = [list(reach_rows(lines, notes))]
+    else:
+        tables = [list(timed_rows(lines, notes, *measure)) for measure in MEASURES[task].items()]
+    printed = [part for rows in tables for part in (*markdown(rows), "")]
+    return [*printed, *(f"[{number}] {note}" for note, number in notes.items())]
 
 
-def timed_rows(task: str, lines: list[Line], notes: dict[str, int]) -> Iterator[list[str]]:
-    """Yield the titles, and a row for every contender of every case."""
-    titles, measures = COLUMNS[task]
-    yield ["", "contender", *titles, "times ours"]
+def timed_rows(
+    lines: list[Line], notes: dict[str, int], title: str, measure: Callable[[Line], float]
+) -> Iterator[list[str]]:
+    """Yield the titles, and a row for every case: our time, and how many times ours the others took."""
+    others = [name for name in dict.fromkeys(line["contender"] for line in lines) if name != OURS]
+    yield ["", f"ours, {title}", *others]
     for case, contenders in grouped(lines).items():
         ours = {line["round"]: line for line in possible(contenders.get(OURS, []))}
-        for name, lines_of_name in contenders.items():
-            rounds = possible(lines_of_name)
+        cells = []
+        for name in others:
+            lines_of_name = contenders.get(name, [])
             mark = footnotes(name, lines_of_name, notes)
-            cells = [shown([measure(line) for line in rounds]) for measure in measures]
-            yield [case, name + mark, *cells, spread(ratios(rounds, ours, measures[0]))]
+            cells.append(spread(ratios(possible(lines_of_name), ours, measure)) + mark)
+        yield [case, shown([measure(line) for line in ours.values()]), *cells]
 
 
 def reach_rows(lines: list[Line], notes: dict[str, int]) -> Iterator[list[str]]:
@@ -122,9 +129,9 @@ def shown(values: list[float]) -> str:
 
 
 def spread(values: list[float]) -> str:
-    """Return the median with the smallest and the largest."""
-    if not values:
-        return "-"
+    """Return the median with the smallest and the largest; of a single round, its only value."""
+    if len(values) < 2:
+        return f"{values[0]:.3g} (one round)" if values else "-"
     return f"{median(values):.3g} [{min(values):.3g}, {max(values):.3g}]"
 
 
@@ -155,8 +162,8 @@ def mse(line: Line) -> float:
     return float(line["answers"][0]["mse"])
 
 
-COLUMNS: dict[str, tuple[list[str], list[Any]]] = {
-    "train": (["ms a step", f"s for {WHOLE} steps"], [step_milliseconds, whole_seconds]),
-    "predict": (["ms a call"], [call_milliseconds]),
-    "backtest": (["s"], [seconds]),
+MEASURES: dict[str, dict[str, Callable[[Line], float]]] = {
+    "train": {"ms a step": step_milliseconds, f"s for {WHOLE} steps": whole_seconds},
+    "predict": {"ms": call_milliseconds},
+    "backtest": {"s": seconds},
 }

@@ -96,7 +96,7 @@ def main() -> None:
             "LSTM 2x64, two intervals": intervals,
             "recipe, two intervals": usual,
         }.items()
-        for engine in ("numpy", "torch")
+        for engine in ("numpy", "numba", "torch")
     }
     show(
         "one series",
@@ -105,12 +105,13 @@ def main() -> None:
     )
     lengths = {length: plain((), length) for length in (24, 96, 384, 1536)}
     jobs = {
-        f"{length} rows of history": stepping(forecaster, table(1, length), "numpy")
+        f"{length} rows of history, {engine}": stepping(forecaster, table(1, length), engine)
+        for engine in ("numpy", "numba")
         for length, forecaster in lengths.items()
     }
-    show("points, numpy, by the history that the stream started from", jobs, rounds)
-    for engine in ("numpy", "torch"):
-        counts = (1, 4, 16, 64, 256) if engine == "numpy" else (1, 4, 16, 64, 256, 1000, 10_000)
+    show("points, by the history that the stream started from", jobs, rounds)
+    for engine in ("numpy", "numba", "torch"):
+        counts = (1, 4, 16, 64, 256) if engine != "torch" else (1, 4, 16, 64, 256, 1000, 10_000)
         jobs = {f"{count:,} series": stepping(point, table(count, CONTEXT), engine) for count in counts}
         show(f"points, {engine}, by the number of series", jobs, rounds)
 

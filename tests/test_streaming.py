@@ -1,5 +1,7 @@
 """Streams: what they forecast, and what they refuse."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import torch
 
 from timeseries import Forecaster, LSTMModel
 from timeseries.deeplearning.window import Window
-from timeseries.errors import DataError, SettingError, TrainingError, UnsupportedError
+from timeseries.errors import DataError, MissingExtraError, SettingError, TrainingError, UnsupportedError
 
 H, T, NEW = 3, 12, 8
 TINY = {"horizon": H, "context_length": T, "max_steps": 3, "hidden_size": 5}
@@ -52,7 +54,7 @@ def forward(forecaster, table):
     return numbers[0, :, 0].median(dim=-1).values.numpy() * scale + center
 
 
-@pytest.mark.parametrize("engine", ["numpy", "torch"])
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
 def test_a_forecast_is_the_forward_over_all_rows_since_the_first_window(engine):
     table = series()
     past, new = split(table)
@@ -74,28 +76,30 @@ def test_a_stream_begins_with_the_forecast_of_predict(name):
     assert (stream.steps, stream.ids, stream.columns) == (0, ("s0", "s1"), ("y",))
 
 
-def both_engines(table, **settings):
-    """Yield the forecasts of both engines after each observation, some of which lack values."""
+def all_engines(table, **settings):
+    """Yield the forecasts of all engines after each observation, some of which lack values."""
     past, new = split(table)
     new = new.copy()
     new[2, 1], new[4, :, 0] = np.nan, np.nan
     forecaster = Forecaster("lstm", past=["x"], **TINY, **settings).fit(past)
-    one, other = forecaster.stream(engine="numpy"), forecaster.stream(engine="torch")
+    streams = [forecaster.stream(engine=engine) for engine in ("torch", "numpy", "numba")]
     for values in new:
-        yield one.step(values), other.step(values)
+        yield tuple(stream.step(values) for stream in streams)
 
 
-def test_both_engines_give_the_same_forecasts_also_through_gaps():
-    for one, other in both_engines(series(number=3, x=1)):
-        np.testing.assert_allclose(one, other, rtol=1e-6)
+def test_all_engines_give_the_same_forecasts_also_through_gaps():
+    for expected, *others in all_engines(series(number=3, x=1)):
+        for found in others:
+            np.testing.assert_allclose(found, expected, rtol=1e-6)
 
 
 def test_bounds_and_whole_numbers_are_kept():
     table = series(number=3, x=1).round({"y": 0})
-    for one, other in both_engines(table, lower=90, integer=True):
-        assert (one >= 90).all()
-        assert np.array_equal(one, np.rint(one))
-        np.testing.assert_allclose(one, other, atol=1.0)  # a rounding apart
+    for expected, *others in all_engines(table, lower=90, integer=True):
+        for found in others:
+            assert (found >= 90).all()
+            assert np.array_equal(found, np.rint(found))
+            np.testing.assert_allclose(found, expected, atol=1.0)  # a rounding apart
 
 
 def test_series_are_stepped_as_one_batch_and_each_as_if_alone():
@@ -224,8 +228,18 @@ def test_what_a_stream_cannot_know_is_refused():
     with pytest.raises(SettingError, match=r"Unknown engine 'nunpy'\. Did you mean 'numpy'"):
         Forecaster("lstm", **TINY).fit(series()).stream(engine="nunpy")
     deep = Forecaster("lstm", head_activation="relu", head_sizes=[4], **TINY)
-    with pytest.raises(UnsupportedError, match="engine='numpy' is for RNN, LSTM and GRU"):
-        deep.fit(series()).stream(engine="numpy")
+    deep.fit(series())
+    for engine in ("numpy", "numba"):
+        with pytest.raises(UnsupportedError, match=f"engine='{engine}' is for RNN, LSTM and GRU"):
+            deep.stream(engine=engine)
+
+
+def test_numba_is_needed_only_where_it_is_asked_for(monkeypatch):
+    forecaster = Forecaster("lstm", **TINY).fit(series())
+    monkeypatch.setitem(sys.modules, "timeseries.deeplearning.compiled_step", None)
+    assert forecaster.stream().engine == "numpy"
+    with pytest.raises(MissingExtraError, match=r"pip install 'timeseries-deeplearning\[numba\]'"):
+        forecaster.stream(engine="numba")
 
 
 def test_a_stream_leaves_its_forecaster_as_it_was():

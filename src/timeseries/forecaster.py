@@ -298,8 +298,9 @@ class Forecaster(TableForecaster):
         df : DataFrame or path, optional
             The history to start from, in the layout of the fitted table; the fitted table when absent.
         engine : str
-            "torch", "numpy" (a fraction of the time for a few series, where the network has such a step), or
-            "auto": numpy for up to 16 series.
+            "torch", "numpy" (a fraction of the time for a few series, where the network has such a step),
+            "numba" (the same step compiled, which takes some seconds at the start; needs the package numba),
+            or "auto": numpy for up to 16 series.
         verbose : bool
             Say what was found in the table, to the standard error stream.
 
@@ -313,6 +314,8 @@ class Forecaster(TableForecaster):
         UnsupportedError
             When the network needs its whole window for every forecast, the model was fitted with covariates
             known ahead or a target transform, or has no step in numpy.
+        MissingExtraError
+            When numba is asked for and not installed.
 
         Examples
         --------

@@ -38,7 +38,7 @@ class Stream:
     levels : tuple of float or None
         The Q quantile levels; None for a point forecast (Q = 1).
     engine : str
-        "numpy" or "torch": what computes.
+        "numpy", "numba" or "torch": what computes.
     """
 
     def __init__(self, fitted: FittedForecaster, panel: Panel, engine: str = "auto") -> None:
@@ -50,19 +50,18 @@ class Stream:
         self._fitted, self._panel = fitted, panel.tail(1)
         seen = fitted.as_seen(panel, panel.lengths)
         gather, scaling = fitted.gather(seen, panel.lengths)
-        self._center, self._scale = scaling.values  # (S, C) each
         targets = fitted.targets_of(scaling)  # (S, D)
-        self._level, self._spread = (part[:, None, :, None] for part in targets)  # (S, 1, D, 1) each
         self._still = never_moved(panel, targets, origins, fitted.model.sequence_length)  # (S, D)
         self._some_still = bool(self._still.any())
         self._unbounded = fitted.answers == Answers(levels=fitted.answers.levels)
         window = gather.window(origins.series, origins.row)
         self._engine = stepper(fitted.network, window, engine, masked=fitted.sizes.masked)
+        self._units = self._engine.units(*scaling.values, *targets, fitted.calibration)
         self._gap = rows_since_observed(window)  # (S,)
 
     @property
     def engine(self) -> str:
-        """Return what computes: "numpy" or "torch"."""
+        """Return what computes: "numpy", "numba" or "torch"."""
         return self._engine.name
 
     @property
@@ -93,10 +92,9 @@ class Stream:
             When a forecast is not finite. The stream stays as it was.
         """
         observation = self._checked(values)  # (S, C)
-        with np.errstate(over="ignore"):  # refused below
-            scaled = ((observation - self._center) / self._scale).astype(np.float32)  # (S, C)
+        scaled, complete = self._units.scaled(observation)  # (S, C)
         seen = None
-        if not np.isfinite(scaled).all():
+        if not complete:
             seen = np.isfinite(scaled)  # (S, C)
             self._refuse_infinite(observation, scaled)
         forecast, state = self._engine.step(scaled, seen, self._gap)  # (S, H, D, P)
@@ -114,7 +112,7 @@ class Stream:
 
     def _checked(self, values: Any) -> Floats:
         """Return an observation as (S, C)."""
-        shape = self._center.shape
+        shape = self._units.center.shape
         try:
             array = np.asarray(values)
         except ValueError:  # rows of different lengths
@@ -123,7 +121,7 @@ class Stream:
             array = np.empty(0)
         array = array.astype(np.float64, copy=False)
         if array.shape != shape:
-            if array.size != self._center.size or array.ndim > 1 or min(shape) > 1:
+            if array.size != self._units.center.size or array.ndim > 1 or min(shape) > 1:
                 raise DataError(
                     f"An observation has shape {shape}: a row for each of {len(self.ids)} series, a column "
                     f"for each of {', '.join(self.columns)}; got {shown(values)}. Pass numbers, NaN where "
@@ -147,20 +145,14 @@ class Stream:
     def _in_units(self, forecast: Floats, observation: Floats) -> tuple[Floats, npt.NDArray[np.bool_]]:
         """Return forecasts (S, H, D, P) in the user's units, (S, H, D, Q), and which targets are still."""
         fitted, still = self._fitted, self._still  # (S, D)
-        scaled = forecast.astype(np.float64)  # (S, H, D, P)
-        if scaled.shape[-1] > 1:
-            scaled.sort(axis=-1)
-        if fitted.calibration is not None:
-            scaled = fitted.calibration.apply(scaled)  # (S, H, D, Q)
-        answer = scaled * self._spread  # (S, H, D, Q)
-        answer += self._level
-        if not np.isfinite(answer).all():
+        answer, finite = self._units.answer(forecast)  # (S, H, D, Q)
+        if not finite:
             rows = np.full(len(self.ids), self.steps)
-            refuse_not_finite(answer, scaled, self.ids, np.arange(len(self.ids)), rows)
+            refuse_not_finite(answer, forecast, self.ids, np.arange(len(self.ids)), rows)
         if self._some_still:
-            newest = observation[:, : still.shape[1]]  # (S, D)
-            still = still & ~has_moved(newest, self._level[:, 0, :, 0])  # (S, D)
-            answer = np.where(still[:, None, :, None], self._level, answer)
+            newest, level = observation[:, : still.shape[1]], self._units.level  # (S, D), (S, 1, D, 1)
+            still = still & ~has_moved(newest, level[:, 0, :, 0])  # (S, D)
+            answer = np.where(still[:, None, :, None], level, answer)
         if self._unbounded:
             return answer, still
         asked = fitted.answers

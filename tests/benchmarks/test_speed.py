@@ -42,20 +42,26 @@ def test_ratios_are_taken_round_by_round_and_their_spread_is_shown():
     ours = [line("timeseries", number, *took(0, seconds)) for number, seconds in enumerate([1, 2, 4])]
     theirs = [line("darts", number, *took(0, seconds)) for number, seconds in enumerate([3, 4, 20])]
     table = speed_tables.table("train", [*ours, *theirs])
-    assert table[2] == "| LSTM | timeseries | 20 | 5.8 | 1 [1, 1] |"
-    assert table[3] == "| LSTM | darts | 40 | 11.6 | 3 [2, 5] |"
+    assert table[0] == "|  | ours, ms a step | darts |"
+    assert table[2] == "| LSTM | 20 | 3 [2, 5] |"
+    assert table[6] == "| LSTM | 5.8 | 3 [2, 5] |"  # 300 steps: all rounds are as many times longer
 
 
 def test_a_contender_that_cannot_has_a_dash_and_its_reason_below_the_table():
     cannot = line("gluonts", 0, {"not possible": "no such cell"})
     table = speed_tables.table("train", [line("timeseries", 0, *took(0, 1)), cannot])
-    assert table[3] == "| LSTM | gluonts [1] | - | - | - |"
+    assert table[2] == "| LSTM | 10 | - [1] |"
     assert table[-1] == "[1] gluonts: no such cell"
 
 
 def test_an_error_is_reached_by_the_smallest_budget_below_it():
     fits = [fit(0, 100, 4.0, 0.31), fit(0, 50, 2.0, 0.35), fit(0, 25, 1.0, 0.40)]
     assert [speed_tables.first_below(fits, target) for target in (0.36, 0.32, 0.30)] == [2.0, 4.0, None]
+
+
+def test_a_single_round_has_no_spread():
+    table = speed_tables.table("backtest", [line("timeseries", 0, *took(2)), line("darts", 0, *took(5))])
+    assert table[2] == "| LSTM | 2 | 2.5 (one round) |"
 
 
 def test_rounds_that_did_not_get_there_are_counted():

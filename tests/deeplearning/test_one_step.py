@@ -1,21 +1,24 @@
-"""The step in numpy against the network's own, which the contract of networks holds against its forward."""
+"""The steps in numpy and numba against the network's own, which is held against its forward elsewhere."""
 
 import numpy as np
 import pytest
 import torch
 
+from timeseries.deeplearning.compiled_step import CompiledRecurrentStep
 from timeseries.deeplearning.layers.heads import HeadShape
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
-from timeseries.deeplearning.one_step import one_step
+from timeseries.deeplearning.one_step import NumpyRecurrentStep, one_step
 from timeseries.deeplearning.window import Sizes, Window
 
 B, T, HISTORY = 3, 15, 7
 POINT = Sizes(context=T, horizon=4, past=1)
 COVARIATES = Sizes(context=T, horizon=4, past=3, targets=2, outputs=3)
 STATIC = Sizes(context=T, horizon=4, past=2, static=2)
+
+ENGINES = [NumpyRecurrentStep, CompiledRecurrentStep]
 
 
 def recurrent(sizes, cell="lstm", hidden_sizes=(6, 6), **options):
@@ -48,12 +51,13 @@ def window_of(sizes, steps, seed=0):
 @pytest.mark.parametrize("sizes", [POINT, COVARIATES, STATIC], ids=["point", "covariates", "static"])
 @pytest.mark.parametrize("missing", [0.0, 0.5], ids=["complete", "with gaps"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_step_in_numpy_is_the_networks_step(name, missing, sizes):
+@pytest.mark.parametrize("computed", ENGINES)
+def test_a_step_without_pytorch_is_the_networks_step(computed, name, missing, sizes):
     network, window = NETWORKS[name](sizes), window_of(sizes, T)
     seen = torch.rand(B, T, sizes.past, generator=torch.Generator().manual_seed(1)) >= missing
     with torch.inference_mode():
         state = network.start(window._replace(past=window.past[:, :HISTORY]))
-        one = one_step(network, window)
+        one = one_step(network, window, computed)
         own = one.begin(state)
         for t in range(HISTORY, T):
             now = slice(t, t + 1)
@@ -65,10 +69,11 @@ def test_a_step_in_numpy_is_the_networks_step(name, missing, sizes):
             np.testing.assert_allclose(forecast, expected.numpy(), rtol=1e-5, atol=1e-6)
 
 
-def test_a_step_leaves_the_state_that_it_began_with():
+@pytest.mark.parametrize("computed", ENGINES)
+def test_a_step_leaves_the_state_that_it_began_with(computed):
     network, window = recurrent(POINT), window_of(POINT, HISTORY)
     with torch.inference_mode():
-        one = one_step(network, window)
+        one = one_step(network, window, computed)
         state = one.begin(network.start(window))
     x = np.ones((B, 1), dtype=np.float32)
     first, _ = one.step(state, x, None)
@@ -87,5 +92,5 @@ def test_a_step_leaves_the_state_that_it_began_with():
     ],
     ids=["gaps", "covariates ahead", "activation", "deep head", "within"],
 )
-def test_what_has_no_step_in_numpy_has_none(network):
-    assert one_step(network, window_of(POINT, HISTORY)) is None
+def test_what_has_no_step_without_pytorch_has_none(network):
+    assert one_step(network, window_of(POINT, HISTORY), NumpyRecurrentStep) is None

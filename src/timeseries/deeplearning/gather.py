@@ -301,7 +301,10 @@ class ResidentGather:
         return target.masked_fill(~counts, 0.0), counts
 
     def _to_device(self, indices: npt.NDArray[Any]) -> Tensor:
-        return torch.from_numpy(indices).to(self.device)
+        tensor = torch.from_numpy(indices)
+        if self.device.type == "cuda":
+            tensor = tensor.pin_memory()  # or the copy would wait for all that the device has to do before it
+        return tensor.to(self.device, non_blocking=True)
 
     def _time_gap(self, gap: Tensor, rows: Tensor) -> Tensor:
         """Return the time since the last observed step, (B, T); what lies before the window is unknown."""

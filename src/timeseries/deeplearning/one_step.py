@@ -1,4 +1,4 @@
-"""One step of a fitted recurrent network in numpy.
+"""One step of a fitted recurrent network in numpy; compiled_step.py has its innermost part for numba.
 
 For a handful of series a step has so few numbers that calling PyTorch costs more than computing them; numpy
 calls cost a fraction of that. What is written here a second time is held against the networks by tests.
@@ -38,8 +38,8 @@ class OneStep(ABC):
         """Read x (B, F), of which ``seen`` (B, F) is observed; return forecast (B, H, D, P) and state."""
 
 
-def one_step(network: ForecastNetwork, window: Window) -> OneStep | None:
-    """Return the step of a network in numpy, or None where there is none.
+def one_step(network: ForecastNetwork, window: Window, recurrent: "type[RecurrentStep]") -> OneStep | None:
+    """Return the step of a network without PyTorch, or None where there is none.
 
     There is one for RNN, LSTM and GRU with the activations of PyTorch's kernels and a bare head, without
     covariates known ahead, fitted to series without gaps; whatever stands around the network.
@@ -50,15 +50,17 @@ def one_step(network: ForecastNetwork, window: Window) -> OneStep | None:
         A fitted network that can stream.
     window : Window
         The history of B series, whose static features stay.
+    recurrent : type
+        What computes the layers and the head.
     """
     if isinstance(network, (InstanceNormalized, AroundLastValue, LinearSkip)):
-        inner = one_step(network.network, window)
+        inner = one_step(network.network, window, recurrent)
         return None if inner is None else _AROUND[type(network)](network, inner)
     if not isinstance(network, RecurrentNetwork) or network.masked or type(network.head) is not DirectHead:
         return None
     if any(isinstance(block, SteppedLayers) for block in network.recurrence.blocks):
         return None
-    return _Recurrent(network, window)
+    return recurrent(network, window)
 
 
 class _Cell(ABC):
@@ -69,10 +71,10 @@ class _Cell(ABC):
 
     gates: tuple[float, ...]  # the factor of each gate's weights: 1/2 where it is a sigmoid
 
-    def __init__(self, weights: Sequence[Tensor], batch: int) -> None:
+    def __init__(self, weights: Sequence[Floats], batch: int) -> None:
         self.width = weights[1].shape[1]
         factor = np.repeat(np.array(self.gates, dtype=np.float32), self.width)  # (G*W,)
-        given, recurrent, bias_ih, bias_hh = (_array(part).T * factor for part in weights)
+        given, recurrent, bias_ih, bias_hh = (part.T * factor for part in weights)
         self.given, self.recurrent = given.copy(), recurrent.copy()  # (F, G*W), (W, G*W)
         self.joined = np.concatenate([given, recurrent])  # (F+W, G*W)
         self.bias_ih, self.bias_hh = bias_ih[None], bias_hh[None]  # (1, G*W) each
@@ -139,41 +141,59 @@ class _ReluRNN(_Cell):
 
 
 class _State(NamedTuple):
-    """`RecurrentState` as arrays, with the parts of each layer together."""
+    """`RecurrentState` as arrays."""
 
-    phases: tuple[tuple[Parts, ...], ...]
+    phases: tuple[Any, ...]
     recent: Floats  # (B, L-1, F)
     stale: npt.NDArray[np.int64]  # (B, 1)
 
 
-class _Recurrent(OneStep):
-    """The step of a `RecurrentNetwork`."""
+class RecurrentStep(OneStep):
+    """The step of a `RecurrentNetwork`: patches, and what a missing observation does to the state.
+
+    How layers and head compute, and as what they keep their state, is the matter of the classes below it.
+    """
 
     def __init__(self, network: RecurrentNetwork, window: Window) -> None:
         blocks, static = cast("Iterable[nn.RNNBase]", network.recurrence.blocks), window.static  # (B, S)
         self.length = network.position_stride
-        self.cells = [
-            _CELLS[block.mode](weights, len(window.past)) for block in blocks for weights in block.all_weights
+        self.layers = [
+            (block.mode, [_array(part) for part in weights])  # (G*W, F), (G*W, W), (G*W,), (G*W,)
+            for block in blocks
+            for weights in block.all_weights
         ]
         head: DirectHead = network.head  # type: ignore[assignment]
-        weight, self.bias = _array(head.project.weight), _array(head.project.bias)  # (O, W+S), (O,)
-        width = self.cells[-1].width
+        weight, bias = _array(head.project.weight), _array(head.project.bias)  # (O, W+S), (O,)
+        width = network.recurrence.width
         self.head, self.shape = weight[:, :width].T.copy(), (-1, *head.shape)  # (W, O)
+        self.bias = np.tile(bias, (len(window.past), 1))  # (B, O)
         if static is not None:
-            self.bias = self.bias + _array(static) @ weight[:, width:].T  # (B, O)
+            self.bias += _array(static) @ weight[:, width:].T
+
+    @abstractmethod
+    def held(self, layers: tuple[Parts, ...]) -> Any:
+        """Return the states of all layers as they are kept from one step to the next."""
+
+    @abstractmethod
+    def read(self, x: Floats, within: Present, before: Any) -> tuple[Floats, Any]:
+        """Read x (B, F), of which a row counts where it is ``within``; return forecast (B, O) and states."""
 
     def begin(self, state: RecurrentState) -> _State:
+        """Return the state as arrays; every phase as the layers keep it."""
         phases = tuple(
-            tuple(
-                tuple(_array(part[layer]) for part in block)
-                for block in phase
-                for layer in range(len(block[0]))
+            self.held(
+                tuple(
+                    tuple(_array(part[layer]) for part in block)
+                    for block in phase
+                    for layer in range(len(block[0]))
+                )
             )
             for phase in state.phases
         )
         return _State(phases, _array(state.recent), state.stale.cpu().numpy().astype(np.int64)[:, None])
 
     def step(self, state: _State, x: Floats, seen: npt.NDArray[np.bool_] | None) -> tuple[Floats, _State]:
+        """Read x (B, F), of which ``seen`` (B, F) is observed; return forecast (B, H, D, P) and state."""
         within, stale = None, state.stale  # (B, 1)
         if seen is not None:
             x = np.where(seen, x, np.float32(0))  # (B, F)
@@ -183,22 +203,35 @@ class _Recurrent(OneStep):
         if self.length > 1:
             patch = np.concatenate([recent, x[:, None]], axis=1)  # (B, L, F)
             x, recent = patch.reshape(len(x), -1), patch[:, 1:]  # (B, L*F), (B, L-1, F)
-        newest = self._read(x, within, state.phases[0])
-        forecast: Floats = newest[-1][0].dot(self.head)  # (B, O)
-        forecast += self.bias
+        forecast, newest = self.read(x, within, state.phases[0])  # (B, O)
         return forecast.reshape(self.shape), _State((*state.phases[1:], newest), recent, stale)
 
-    def _read(self, x: Floats, within: Present, before: tuple[Parts, ...]) -> tuple[Parts, ...]:
+
+class NumpyRecurrentStep(RecurrentStep):
+    """Layer by layer, a call of numpy for every operation."""
+
+    def __init__(self, network: RecurrentNetwork, window: Window) -> None:
+        super().__init__(network, window)
+        self.cells = [_CELLS[mode](weights, len(window.past)) for mode, weights in self.layers]
+
+    def held(self, layers: tuple[Parts, ...]) -> tuple[Parts, ...]:
+        """Return them as they are."""
+        return layers
+
+    def read(self, x: Floats, within: Present, before: tuple[Parts, ...]) -> tuple[Floats, tuple[Parts, ...]]:
+        """Read x (B, F); return forecast (B, O) and the states of all layers."""
         after = []
         for cell, state in zip(self.cells, before, strict=True):
             after.append(cell.read(x, state))
             x = after[-1][0]  # (B, W)
-        if within is None:
-            return tuple(after)
-        return tuple(
-            tuple(np.where(within, new, old) for new, old in zip(*pair, strict=True))
-            for pair in zip(after, before, strict=True)
-        )
+        if within is not None:
+            after = [
+                tuple(np.where(within, new, old) for new, old in zip(*pair, strict=True))
+                for pair in zip(after, before, strict=True)
+            ]
+        forecast: Floats = after[-1][0].dot(self.head)  # (B, O)
+        forecast += self.bias
+        return forecast, tuple(after)
 
 
 class _Scaled(OneStep):

@@ -1,4 +1,4 @@
-"""What reads one observation after the other: the network itself, or its step in numpy."""
+"""What reads one observation after the other: the network itself, or its step without PyTorch."""
 
 from typing import Any
 
@@ -7,19 +7,20 @@ import numpy.typing as npt
 import torch
 
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.one_step import OneStep, one_step
+from timeseries.deeplearning.one_step import NumpyRecurrentStep, OneStep, RecurrentStep, one_step
 from timeseries.deeplearning.runtime import as_written
 from timeseries.deeplearning.window import Window
-from timeseries.errors import UnsupportedError
+from timeseries.errors import MissingExtraError, UnsupportedError
+from timeseries.units import Units
 
 FEW_SERIES = 16  # up to so many numpy is the faster engine, on the machines it was tried on
-ENGINES = ("auto", "numpy", "torch")
+ENGINES = ("auto", "numpy", "numba", "torch")
 
 
 class TorchStepper:
     """Steps of the network itself: for many series, and for every network that can stream."""
 
-    name = "torch"
+    name, units = "torch", Units
 
     def __init__(self, network: ForecastNetwork, window: Window, state: Any, *, masked: bool) -> None:
         self.network, self.static, self.state = network, window.static, state
@@ -39,13 +40,11 @@ class TorchStepper:
             return forecast.cpu().numpy(), state
 
 
-class NumpyStepper:
-    """Steps in numpy: for a few series."""
+class ArrayStepper:
+    """Steps without PyTorch: for a few series."""
 
-    name = "numpy"
-
-    def __init__(self, one: OneStep, state: Any) -> None:
-        self.one, self.state = one, one.begin(state)
+    def __init__(self, name: str, units: type[Units], one: OneStep, state: Any) -> None:
+        self.name, self.units, self.one, self.state = name, units, one, one.begin(state)
 
     def step(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> tuple[npt.NDArray[Any], Any]:
         """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
@@ -54,7 +53,7 @@ class NumpyStepper:
 
 def stepper(
     network: ForecastNetwork, window: Window, engine: str, *, masked: bool
-) -> TorchStepper | NumpyStepper:
+) -> TorchStepper | ArrayStepper:
     """Let a network read its first window, and return what goes on from there.
 
     Parameters
@@ -71,19 +70,32 @@ def stepper(
     Raises
     ------
     UnsupportedError
-        When the network cannot stream, or has no step in numpy and that is asked for.
+        When the network cannot stream, or has no step without PyTorch and that is asked for.
+    MissingExtraError
+        When numba is asked for and not installed.
     """
     with torch.inference_mode(), as_written(window.past.device.type):
         state = network.start(window)
-    one = None
-    if engine == "numpy" or (engine == "auto" and len(window.past) <= FEW_SERIES):
-        one = one_step(network, window)
-    if engine == "numpy" and one is None:
+    name = "numpy" if engine == "auto" and len(window.past) <= FEW_SERIES else engine
+    if name in ("numpy", "numba"):
+        recurrent, units = _compiled() if name == "numba" else (NumpyRecurrentStep, Units)
+        one = one_step(network, window, recurrent)
+        if one is not None:
+            return ArrayStepper(name, units, one, state)
+    if engine in ("numpy", "numba"):
         raise UnsupportedError(
-            "engine='numpy' is for RNN, LSTM and GRU with the activations tanh or relu and without layers in "
+            f"engine={engine!r} is for RNN, LSTM and GRU with the activations tanh or relu and no layers in "
             "the head, fitted to series without gaps. Take engine='auto', which takes torch here."
         )
-    return TorchStepper(network, window, state, masked=masked) if one is None else NumpyStepper(one, state)
+    return TorchStepper(network, window, state, masked=masked)
+
+
+def _compiled() -> tuple[type[RecurrentStep], type[Units]]:
+    try:
+        from timeseries.deeplearning.compiled_step import CompiledRecurrentStep, CompiledUnits
+    except ModuleNotFoundError:
+        raise MissingExtraError("numba", "numba") from None
+    return CompiledRecurrentStep, CompiledUnits
 
 
 def rows_since_observed(window: Window) -> Any:
