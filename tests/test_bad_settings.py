@@ -112,6 +112,7 @@ FORECASTER_SETTINGS = [
 @many
 @example("lower", 10**5000)
 @example("lower", np.float32(0.5))
+@example("head_sizes", [None])
 @given(st.sampled_from(FORECASTER_SETTINGS), ANYTHING)
 def test_a_forecaster_is_refused_or_forecasts(name, value):
     chosen = {"model": "lstm", "hidden_size": 2} | QUICK | {name: value}

@@ -109,7 +109,7 @@ class Rule(NamedTuple):
         if value is None and self.optional:
             return None
         if self.several and isinstance(value, (tuple, list)) and value:
-            each = self._replace(several=False)
+            each = self._replace(several=False, optional=False)
             return next(filter(None, (each.problem(f"every {name}", part) for part in value)), None)
         if self.callables and callable(value):
             return None
