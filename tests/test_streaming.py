@@ -1,5 +1,6 @@
 """Streams: what they forecast, and what they refuse."""
 
+import copy
 import sys
 
 import numpy as np
@@ -113,6 +114,21 @@ def test_series_are_stepped_as_one_batch_and_each_as_if_alone():
     for values in new:
         answer = together.step(values)
         np.testing.assert_allclose(alone.step(values[place]), answer[place : place + 1], rtol=1e-6)
+
+
+@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
+def test_a_copy_of_a_stream_goes_its_own_way(engine):
+    stream = Forecaster("lstm", **TINY).fit(series()).stream(engine=engine)
+    other, alone = copy.copy(stream), copy.deepcopy(stream)
+    other.step(120.0)
+    assert np.array_equal(stream.step(90.0), alone.step(90.0))
+
+
+def test_what_a_mask_hides_was_not_observed():
+    stream = Forecaster("lstm", **TINY).fit(series(number=2)).stream()
+    other = copy.deepcopy(stream)
+    masked = np.ma.array([[101], [202]], mask=[[True], [False]])
+    assert np.array_equal(stream.step(masked), other.step([[np.nan], [202.0]]))
 
 
 def test_a_table_of_a_stream_follows_its_newest_observation():

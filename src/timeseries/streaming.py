@@ -55,7 +55,7 @@ class Stream:
         self._some_still = bool(self._still.any())
         self._unbounded = fitted.answers == Answers(levels=fitted.answers.levels)
         window = gather.window(origins.series, origins.row)
-        self._engine = stepper(fitted.network, window, engine, masked=fitted.sizes.masked)
+        self._engine, self._state = stepper(fitted.network, window, engine, masked=fitted.sizes.masked)
         self._units = self._engine.units(*scaling.values, *targets, fitted.calibration)
         self._gap = rows_since_observed(window)  # (S,)
 
@@ -97,9 +97,9 @@ class Stream:
         if not complete:
             seen = np.isfinite(scaled)  # (S, C)
             self._refuse_infinite(observation, scaled)
-        forecast, state = self._engine.step(scaled, seen, self._gap)  # (S, H, D, P)
+        forecast, state = self._engine.step(self._state, scaled, seen, self._gap)  # (S, H, D, P)
         answer, still = self._in_units(forecast, observation)
-        self._engine.state, self._still, self.forecast = state, still, answer
+        self._state, self._still, self.forecast = state, still, answer
         self._some_still = self._some_still and bool(still.any())
         self._gap = 1 if seen is None else np.where(seen.any(axis=1), 1, self._gap + 1)  # (S,)
         self.steps += 1
@@ -113,6 +113,8 @@ class Stream:
     def _checked(self, values: Any) -> Floats:
         """Return an observation as (S, C)."""
         shape = self._units.center.shape
+        if isinstance(values, np.ma.MaskedArray):
+            values = np.ma.filled(values.astype(np.float64), np.nan)
         try:
             array = np.asarray(values)
         except ValueError:  # rows of different lengths

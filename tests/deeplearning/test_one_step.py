@@ -70,6 +70,23 @@ def test_a_step_without_pytorch_is_the_networks_step(computed, name, missing, si
 
 
 @pytest.mark.parametrize("computed", ENGINES)
+@pytest.mark.parametrize("name", ["lstm over patches", "all of them"])
+def test_single_missing_steps_far_apart_do_not_add_up(computed, name):
+    network, window = NETWORKS[name](POINT), window_of(POINT, 5 * T)
+    with torch.inference_mode():
+        state = network.start(window._replace(past=window.past[:, :HISTORY]))
+        one = one_step(network, window, computed)
+        own = one.begin(state)
+        for t in range(HISTORY, 5 * T):
+            now = slice(t, t + 1)
+            absent = None if t % 2 else torch.zeros(B, 1, 1, dtype=torch.bool)
+            expected, state = network.step(state, Window(window.past[:, now], absent))
+            given = None if absent is None else absent[:, 0].numpy()
+            forecast, own = one.step(own, window.past[:, t].numpy(), given)
+            np.testing.assert_allclose(forecast, expected.numpy(), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("computed", ENGINES)
 def test_a_step_leaves_the_state_that_it_began_with(computed):
     network, window = recurrent(POINT), window_of(POINT, HISTORY)
     with torch.inference_mode():

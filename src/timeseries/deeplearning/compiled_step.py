@@ -1,6 +1,6 @@
 """One step of a stream, compiled by numba: three calls where numpy needs sixty.
 
-It is compiled anew in every process: that takes a second or two, and leaves no file of machine code behind.
+It is compiled anew in every process: that takes some five seconds, and leaves no file of machine code behind.
 """
 
 from typing import Any
@@ -41,7 +41,8 @@ class CompiledUnits(Units):
 
     def scaled(self, observation: npt.NDArray[np.float64]) -> tuple[Floats, bool]:
         """Return an observation (S, C) as the network sees it, and whether all of it is finite."""
-        return scaled(np.array(observation), self.center, self.scale)  # a copy: all of one layout, writable
+        rows = np.array(observation, order="C")  # (S, C) always this layout, or it would compile anew
+        return scaled(rows, self.center, self.scale)
 
     def answer(self, forecast: npt.NDArray[Any]) -> tuple[npt.NDArray[np.float64], bool]:
         """Return a forecast (S, H, D, P) in the user's units (S, H, D, Q), and whether it is finite."""

@@ -157,6 +157,7 @@ class RecurrentStep(OneStep):
     def __init__(self, network: RecurrentNetwork, window: Window) -> None:
         blocks, static = cast("Iterable[nn.RNNBase]", network.recurrence.blocks), window.static  # (B, S)
         self.length = network.position_stride
+        self.fresh = np.zeros((len(window.past), 1), dtype=np.int64)  # (B, 1) after a step without gaps
         self.layers = [
             (block.mode, [_array(part) for part in weights])  # (G*W, F), (G*W, W), (G*W,), (G*W,)
             for block in blocks
@@ -194,10 +195,10 @@ class RecurrentStep(OneStep):
 
     def step(self, state: _State, x: Floats, seen: npt.NDArray[np.bool_] | None) -> tuple[Floats, _State]:
         """Read x (B, F), of which ``seen`` (B, F) is observed; return forecast (B, H, D, P) and state."""
-        within, stale = None, state.stale  # (B, 1)
+        within, stale = None, self.fresh  # (B, 1)
         if seen is not None:
             x = np.where(seen, x, np.float32(0))  # (B, F)
-            stale = np.where(seen.any(axis=1, keepdims=True), 0, stale + 1)  # (B, 1)
+            stale = np.where(seen.any(axis=1, keepdims=True), 0, state.stale + 1)  # (B, 1)
             within = stale < self.length  # (B, 1) whether the patch has a present step
         recent = state.recent  # (B, L-1, F)
         if self.length > 1:

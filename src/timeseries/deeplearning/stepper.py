@@ -22,11 +22,13 @@ class TorchStepper:
 
     name, units = "torch", Units
 
-    def __init__(self, network: ForecastNetwork, window: Window, state: Any, *, masked: bool) -> None:
-        self.network, self.static, self.state = network, window.static, state
+    def __init__(self, network: ForecastNetwork, window: Window, *, masked: bool) -> None:
+        self.network, self.static = network, window.static
         self.device, self.masked = window.past.device, masked
 
-    def step(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> tuple[npt.NDArray[Any], Any]:
+    def step(
+        self, state: Any, x: npt.NDArray[np.float32], seen: Any, gap: Any
+    ) -> tuple[npt.NDArray[Any], Any]:
         """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
         with torch.inference_mode(), as_written(self.device.type):
             past = torch.from_numpy(x).to(self.device).unsqueeze(1)  # (S, 1, C)
@@ -36,25 +38,27 @@ class TorchStepper:
                 rows = np.broadcast_to(np.float32(gap), len(x)).copy()  # (S,)
                 time_gap = torch.from_numpy(rows).to(self.device).unsqueeze(1)  # (S, 1)
             window = Window(past, observed, time_gap, None, self.static)
-            forecast, state = self.network.step(self.state, window)  # (S, H, D, P)
+            forecast, state = self.network.step(state, window)  # (S, H, D, P)
             return forecast.cpu().numpy(), state
 
 
 class ArrayStepper:
     """Steps without PyTorch: for a few series."""
 
-    def __init__(self, name: str, units: type[Units], one: OneStep, state: Any) -> None:
-        self.name, self.units, self.one, self.state = name, units, one, one.begin(state)
+    def __init__(self, name: str, units: type[Units], one: OneStep) -> None:
+        self.name, self.units, self.one = name, units, one
 
-    def step(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> tuple[npt.NDArray[Any], Any]:
+    def step(
+        self, state: Any, x: npt.NDArray[np.float32], seen: Any, gap: Any
+    ) -> tuple[npt.NDArray[Any], Any]:
         """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
-        return self.one.step(self.state, x, seen)
+        return self.one.step(state, x, seen)
 
 
 def stepper(
     network: ForecastNetwork, window: Window, engine: str, *, masked: bool
-) -> TorchStepper | ArrayStepper:
-    """Let a network read its first window, and return what goes on from there.
+) -> tuple[TorchStepper | ArrayStepper, Any]:
+    """Let a network read its first window, and return what goes on from there, and its state after it.
 
     Parameters
     ----------
@@ -81,13 +85,13 @@ def stepper(
         recurrent, units = _compiled() if name == "numba" else (NumpyRecurrentStep, Units)
         one = one_step(network, window, recurrent)
         if one is not None:
-            return ArrayStepper(name, units, one, state)
+            return ArrayStepper(name, units, one), one.begin(state)
     if engine in ("numpy", "numba"):
         raise UnsupportedError(
             f"engine={engine!r} is for RNN, LSTM and GRU with the activations tanh or relu and no layers in "
             "the head, fitted to series without gaps. Take engine='auto', which takes torch here."
         )
-    return TorchStepper(network, window, state, masked=masked)
+    return TorchStepper(network, window, masked=masked), state
 
 
 def _compiled() -> tuple[type[RecurrentStep], type[Units]]:
