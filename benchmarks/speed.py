@@ -1,7 +1,7 @@
 """How fast training, forecasts and backtests are, beside the peers: all contenders alternately, in one run.
 
     python benchmarks/peers/make_environments.py
-    TIMESERIES_DATA=... python benchmarks/speed.py                  # about 40 minutes on 2 quiet cores
+    TIMESERIES_DATA=... python benchmarks/speed.py                  # about two hours on 2 quiet cores
     python benchmarks/speed.py --peers --tasks train predict   # a few minutes, without data
     python benchmarks/speed.py --tables                             # those of the last run of each task
 
