@@ -12,13 +12,15 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from machine import describe
+from timeseries.deeplearning import runtime
 from timeseries.deeplearning.runtime import has_bfloat16, kept_memory, mixed
 
 HIDDEN, LAYERS, CONTEXT, HORIZON, BATCH = 64, 2, 96, 24, 32
@@ -95,7 +97,7 @@ def threads() -> Iterator[Pair]:
     """Yield one thread, or two."""
     for context, batch in ((20, BATCH), (CONTEXT, BATCH), (CONTEXT, 256)):
         loop = Loop(lstm(), windows(context=context), batch=batch)
-        jobs = [with_threads(number, loop.steps) for number in (1, 2)]
+        jobs = [within(partial(runtime.threads, number), loop.steps) for number in (1, 2)]
         yield f"two threads, context {context}, batch {batch}", *jobs
 
 
@@ -103,9 +105,9 @@ def denormals() -> Iterator[Pair]:
     """Yield numbers below 1e-38: computed, or flushed to zero."""
     for name, data in (("noise", windows()), ("zeros", torch.zeros(4000, CONTEXT + HORIZON))):
         loop = Loop(lstm(), data)
-        yield f"denormals flushed, windows of {name}", loop.steps, flushing(loop.steps)
+        yield f"denormals flushed, windows of {name}", loop.steps, within(flushed, loop.steps)
     tiny = Loop(lstm(), windows() * 1e-39)
-    yield "denormals flushed, windows of denormals", tiny.steps, flushing(tiny.steps)
+    yield "denormals flushed, windows of denormals", tiny.steps, within(flushed, tiny.steps)
 
 
 def models() -> Iterator[Pair]:
@@ -217,43 +219,24 @@ def bfloat16() -> Iterator[Pair]:
     if has_bfloat16("cpu"):
         for hidden in (HIDDEN, 128):
             loop = Loop(lstm(hidden), windows(), hidden=hidden, batch=256)
+            half = partial(mixed, "bfloat16", "cpu", learning=True)
             yield f"bfloat16, LSTM 2x{hidden}, batch 256", loop.steps, within(half, loop.steps)
 
 
-def half() -> object:
-    """Return the context in which a network learns in bfloat16."""
-    return mixed("bfloat16", "cpu", learning=True)
+@contextmanager
+def flushed() -> Iterator[None]:
+    """Compute without denormals, in the thread that calls."""
+    torch.set_flush_denormal(True)
+    yield
+    torch.set_flush_denormal(False)
 
 
-def within(context: Callable[[], object], job: Job) -> Job:
+def within(context: Callable[[], AbstractContextManager[object]], job: Job) -> Job:
     """Return a job that runs in a context of its own."""
 
     def run() -> None:
-        with context() or nullcontext():  # type: ignore[attr-defined]
+        with context():
             job()
-
-    return run
-
-
-def with_threads(number: int, job: Job) -> Job:
-    """Return a job on so many threads."""
-
-    def run() -> None:
-        before = torch.get_num_threads()
-        torch.set_num_threads(number)
-        job()
-        torch.set_num_threads(before)
-
-    return run
-
-
-def flushing(job: Job) -> Job:
-    """Return a job that knows no denormals."""
-
-    def run() -> None:
-        torch.set_flush_denormal(True)
-        job()
-        torch.set_flush_denormal(False)
 
     return run
 

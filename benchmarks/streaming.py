@@ -89,6 +89,11 @@ def main() -> None:
     point, intervals = plain(()), plain((0.8, 0.95))
     usual = recipe((0.8, 0.95))
     one = table(1, CONTEXT)
+    began = time.perf_counter()
+    stepping(point, one, "numba")
+    print(
+        f"The first stream with numba began within {time.perf_counter() - began:.1f} s, most of it compiling."
+    )
     jobs = {
         f"{what}, {engine}": stepping(forecaster, one, engine)
         for what, forecaster in {

@@ -199,6 +199,7 @@ def test_a_constant_is_forecast_as_such_until_it_moves():
         ([[1.0, None], [1.0, 0.0]], r"Pass numbers"),
         ([[1.0, 2.0], [3.0, "x"]], r"Pass numbers"),
         ([[1.0, 2.0], [3.0]], r"shape \(2, 2\)"),
+        (np.ma.array(["1", "2"], mask=[True, False]), r"Pass numbers"),
         ([[1.0, 2.0], [np.inf, 0.0]], r"Column 'y' of series 's1' at 2024-01-03 05:00:00 holds inf"),
         ([[1.0, -np.inf], [1.0, 0.0]], r"Column 'x' of series 's0' .* holds -inf"),
         ([[1e200, 1.0], [1.0, 0.0]], r"Column 'y' of series 's0' .* holds 1e\+200"),

@@ -113,8 +113,6 @@ class Stream:
     def _checked(self, values: Any) -> Floats:
         """Return an observation as (S, C)."""
         shape = self._units.center.shape
-        if isinstance(values, np.ma.MaskedArray):
-            values = np.ma.filled(values.astype(np.float64), np.nan)
         try:
             array = np.asarray(values)
         except ValueError:  # rows of different lengths
@@ -122,6 +120,8 @@ class Stream:
         if array.dtype.kind not in "fiu":  # not even None and text that look like numbers
             array = np.empty(0)
         array = array.astype(np.float64, copy=False)
+        if isinstance(values, np.ma.MaskedArray) and array.size:
+            array = np.where(np.ma.getmaskarray(values), np.nan, array)
         if array.shape != shape:
             if array.size != self._units.center.size or array.ndim > 1 or min(shape) > 1:
                 raise DataError(

@@ -15,7 +15,8 @@ from timeseries.deeplearning.window import Window
 from timeseries.intervals import MEDIAN
 from timeseries.units import Units
 
-MODES = {"LSTM": 0, "GRU": 1, "RNN_TANH": 2, "RNN_RELU": 3}
+LSTM, GRU, RNN_TANH, RNN_RELU = range(4)
+MODES = {"LSTM": LSTM, "GRU": GRU, "RNN_TANH": RNN_TANH, "RNN_RELU": RNN_RELU}  # by PyTorch's names
 ROUNDING = {"contract", "reassoc", "nsz", "arcp", "afn"}  # what may be rounded otherwise; NaN stays NaN
 ONE, TWO = np.float32(1), np.float32(2)
 compiled = numba.njit(fastmath=ROUNDING, error_model="numpy", nogil=True)
@@ -120,7 +121,7 @@ class CompiledRecurrentStep(RecurrentStep):
         self.mode = MODES[self.layers[0][0]]
         self.sizes = np.array([weights[1].shape[::-1] for _, weights in self.layers])  # (layers, 2) W, G*W
         self.weights = np.concatenate([part.T.ravel() for _, weights in self.layers for part in weights])
-        states = sum(width * (2 if self.mode == 0 else 1) for width, _ in self.sizes)
+        states = parts_of(self.mode) * sum(width for width, _ in self.sizes)
         x, before = (np.zeros((len(self.bias), n), np.float32) for n in (len(self.layers[0][1][0].T), states))
         self.read(x, None, before)  # compiles now, not when the first observation comes
 
@@ -132,6 +133,12 @@ class CompiledRecurrentStep(RecurrentStep):
         """Read x (B, F) and return forecast (B, O) and states (B, all widths)."""
         rows = self.everyone if within is None else within[:, 0]  # (B,)
         return read(self.mode, x, rows, before, self.weights, self.sizes, self.flat_head, self.bias)
+
+
+@compiled
+def parts_of(mode: int) -> int:
+    """Return how many parts the state of a layer has: the hidden state, and of an LSTM the cell state."""
+    return 2 if mode == LSTM else 1
 
 
 @compiled
@@ -151,13 +158,12 @@ def read(
     seconds longer over arrays of several shapes.
     """
     after, forecast = before.copy(), bias.copy()  # (B, all widths), (B, O)
-    top = before.shape[1] - sizes[-1, 0] * (
-        2 if mode == 0 else 1
-    )  # where the hidden state of the last layer is
+    width = sizes[-1, 0]
+    top = before.shape[1] - width * parts_of(mode)  # where the hidden state of the last layer begins
     for b in range(len(x)):
         if within[b]:
             advance(mode, x[b], after[b], weights, sizes)
-        add_product(after[b, top : top + sizes[-1, 0]], head, 0, forecast[b])
+        add_product(after[b, top : top + width], head, 0, forecast[b])
     return forecast, after
 
 
@@ -173,14 +179,14 @@ def advance(mode: int, given: Floats, states: Floats, weights: Floats, sizes: np
         z, back = weights[biases : biases + gates].copy(), weights[biases + gates : biases + 2 * gates].copy()
         add_product(given, weights, first, z)  # (G*W,)
         add_product(hidden, weights, recurrent, back)  # (G*W,)
-        if mode == 0:
+        if mode == LSTM:
             lstm(z, back, hidden, cell)
-        elif mode == 1:
+        elif mode == GRU:
             gru(z, back, hidden)
         else:
             rnn(mode, z, back, hidden)
         given = hidden
-        first, at = biases + 2 * gates, at + width * (2 if mode == 0 else 1)
+        first, at = biases + 2 * gates, at + width * parts_of(mode)
 
 
 @compiled
@@ -188,7 +194,7 @@ def lstm(z: Floats, back: Floats, hidden: Floats, cell: Floats) -> None:
     """Write hidden and cell state (W,) anew from the sums of inputs and of states, (4*W,) each."""
     width = len(hidden)
     for j in range(width):
-        i, f, g, o = (j, width + j, 2 * width + j, 3 * width + j)
+        i, f, g, o = j, width + j, 2 * width + j, 3 * width + j
         cell[j] = sigmoid(z[f] + back[f]) * cell[j] + sigmoid(z[i] + back[i]) * tanh(z[g] + back[g])
         hidden[j] = sigmoid(z[o] + back[o]) * tanh(cell[j])
 
@@ -208,7 +214,7 @@ def rnn(mode: int, z: Floats, back: Floats, hidden: Floats) -> None:
     """Write the hidden state (W,) anew from the sums of inputs and of states, (W,) each."""
     for j in range(len(hidden)):
         total = z[j] + back[j]
-        hidden[j] = tanh(total) if mode == 2 else max(total, np.float32(0))
+        hidden[j] = tanh(total) if mode == RNN_TANH else max(total, np.float32(0))
 
 
 @compiled
