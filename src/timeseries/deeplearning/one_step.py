@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor, nn
 
-from timeseries.deeplearning.layers.cells import SteppedLayers
 from timeseries.deeplearning.layers.heads import DirectHead
+from timeseries.deeplearning.layers.stepped import SteppedLayers
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized, ScaledState
 from timeseries.deeplearning.networks.last_value import AroundLastValue, LastValueState

@@ -6,8 +6,9 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from timeseries.deeplearning.layers.cells import SteppedLayers, recurrent_layers
+from timeseries.deeplearning.layers.cells import recurrent_layers
 from timeseries.deeplearning.layers.recurrence import Recurrence
+from timeseries.deeplearning.layers.stepped import SteppedLayers
 
 B, T, F, W = 3, 6, 2, 4
 CELLS = ["gru", "lstm", "rnn"]

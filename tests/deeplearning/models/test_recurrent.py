@@ -9,8 +9,8 @@ import torch
 from sklearn.exceptions import NotFittedError
 from torch import nn
 
-from timeseries.deeplearning.layers.cells import SteppedLayers
 from timeseries.deeplearning.layers.state_attention import GeneralScore
+from timeseries.deeplearning.layers.stepped import SteppedLayers
 from timeseries.deeplearning.models.attention_lstm import AttentionLSTMModel
 from timeseries.deeplearning.models.bigru import BiGRUModel
 from timeseries.deeplearning.models.bilstm import BiLSTMModel

@@ -1,4 +1,4 @@
-"""Recurrent layers that run step by step, for the activations that PyTorch's fast kernels do not have."""
+"""The recurrent layers by name, and one step of them."""
 
 from collections.abc import Callable
 from functools import partial
@@ -6,115 +6,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from timeseries.deeplearning.layers.activations import ACTIVATIONS
+from timeseries.deeplearning.layers.stepped import SteppedLayers, Tensors
 
-Tensors = tuple[Tensor, ...]  # hidden state, and of an LSTM the cell state
-Function = Callable[[Tensor], Tensor]
-MODES = {"rnn": "RNN_TANH", "lstm": "LSTM", "gru": "GRU"}  # PyTorch's words, which give weights their shapes
-
-
-class SteppedLayers(nn.RNNBase):
-    """A stack of recurrent layers with any activation, on the weights of ``nn.RNN``, ``nn.LSTM``, ``nn.GRU``.
-
-    Names, shapes, first values and meaning of the weights are PyTorch's, and so are input and answer. The
-    activation is that of Keras' layers: of an LSTM's candidate and of its output, of a GRU's candidate, of
-    the whole plain cell. Gates are sigmoid.
-
-    Parameters
-    ----------
-    cell : str
-        "rnn", "lstm" or "gru".
-    activation : str
-        A name of ``ACTIVATIONS``.
-    *sizes, **options
-        As PyTorch's layers take them, with ``batch_first=True``.
-    """
-
-    def __init__(self, cell: str, activation: str, *sizes: int, **options: Any) -> None:
-        super().__init__(MODES[cell], *sizes, **options)  # type: ignore[arg-type]
-        self.cell, self.activation = cell, ACTIVATIONS[activation]()
-
-    def forward(
-        self, x: Tensor | PackedSequence, state: Any = None
-    ) -> tuple[Tensor | PackedSequence, Tensor | Tensors]:
-        """Read x (B, T, F), or a packed one, from a state on; return as PyTorch's layer does."""
-        if not isinstance(x, PackedSequence):
-            return self._stack(x, state, None)
-        steps, lengths = pad_packed_sequence(x, batch_first=True)  # (B, T, F), (B,)
-        present = torch.arange(steps.shape[1]) < lengths.unsqueeze(1)  # (B, T)
-        outputs, final = self._stack(steps, state, present.to(steps.device))
-        return pack_padded_sequence(outputs, lengths, batch_first=True, enforce_sorted=False), final
-
-    def advance(self, x: Tensor, state: Tensors) -> Tensors:
-        """Return the state after one more step x (B, F)."""
-        final = self._stack(x.unsqueeze(1), state if self.cell == "lstm" else state[0], None)[1]
-        return final if isinstance(final, tuple) else (final,)
-
-    def _stack(self, x: Tensor, state: Any, present: Tensor | None) -> tuple[Tensor, Tensor | Tensors]:
-        directions, finals = 1 + self.bidirectional, []
-        for layer in range(self.num_layers):
-            if layer:
-                x = nn.functional.dropout(x, self.dropout, self.training)  # (B, T, W)
-            outputs = []
-            for number in range(layer * directions, (layer + 1) * directions):
-                start = self._start(x, state, number)
-                backwards = number % directions == 1
-                output, final = self._read(x, self.all_weights[number], start, present, backwards)
-                outputs.append(output)
-                finals.append(final)
-            x = torch.cat(outputs, dim=-1)  # (B, T, directions*W)
-        parts = tuple(torch.stack(part) for part in zip(*finals, strict=True))  # (layers, B, W) each
-        return x, parts if self.cell == "lstm" else parts[0]
-
-    def _start(self, x: Tensor, state: Any, number: int) -> Tensors:
-        if state is not None:
-            return tuple(part[number] for part in (state if self.cell == "lstm" else (state,)))
-        zero = x.new_zeros(len(x), self.hidden_size)  # (B, W)
-        return (zero, zero) if self.cell == "lstm" else (zero,)
-
-    def _read(
-        self, x: Tensor, weights: list[Any], state: Tensors, present: Tensor | None, backwards: bool
-    ) -> tuple[Tensor, Tensors]:
-        """Return the hidden state after every step (B, T, W), and the state after the last one read."""
-        weight_ih, weight_hh, bias_ih, bias_hh = weights
-        step = STEPS[self.cell]
-        steps = nn.functional.linear(x, weight_ih, bias_ih).unbind(dim=1)  # T times (B, gates*W)
-        outputs = []
-        for t in reversed(range(len(steps))) if backwards else range(len(steps)):
-            recurrent = nn.functional.linear(state[0], weight_hh, bias_hh)  # (B, gates*W)
-            after = step(steps[t], recurrent, state, self.activation)
-            if present is not None:
-                seen = present[:, t, None]  # (B, 1)
-                after = tuple(torch.where(seen, *pair) for pair in zip(after, state, strict=True))
-            state = after
-            outputs.append(state[0])
-        return torch.stack(outputs[::-1] if backwards else outputs, dim=1), state
-
-
-def _rnn(given: Tensor, recurrent: Tensor, _: Tensors, activation: Function) -> Tensors:
-    return (activation(given + recurrent),)  # (B, W)
-
-
-def _lstm(given: Tensor, recurrent: Tensor, state: Tensors, activation: Function) -> Tensors:
-    take, keep, candidate, show = (given + recurrent).chunk(4, dim=-1)  # (B, W) each
-    cell = keep.sigmoid() * state[1] + take.sigmoid() * activation(candidate)  # (B, W)
-    return show.sigmoid() * activation(cell), cell
-
-
-def _gru(given: Tensor, recurrent: Tensor, state: Tensors, activation: Function) -> Tensors:
-    (reset, update, new), (reset_h, update_h, new_h) = given.chunk(3, dim=-1), recurrent.chunk(3, dim=-1)
-    candidate = activation(new + (reset + reset_h).sigmoid() * new_h)  # (B, W)
-    update = (update + update_h).sigmoid()  # (B, W) the share of the old state
-    return ((1 - update) * candidate + update * state[0],)
-
-
-STEPS: dict[str, Callable[[Tensor, Tensor, Tensors, Function], Tensors]] = {
-    "rnn": _rnn,
-    "lstm": _lstm,
-    "gru": _gru,
-}
 FAST: dict[tuple[str, str], Callable[..., nn.RNNBase]] = {  # what PyTorch's own kernels compute
     ("rnn", "tanh"): nn.RNN,
     ("rnn", "relu"): partial(nn.RNN, nonlinearity="relu"),

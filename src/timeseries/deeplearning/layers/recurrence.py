@@ -6,7 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from timeseries.deeplearning.layers.cells import Tensors, next_state, recurrent_layers
+from timeseries.deeplearning.layers.cells import next_state, recurrent_layers
+from timeseries.deeplearning.layers.stepped import Tensors
+from timeseries.deeplearning.layers.unrolled import run
 from timeseries.deeplearning.window import Encoding
 
 State = tuple[Tensors, ...]  # one entry per block, its parts (layers, B, W) each
@@ -158,7 +160,7 @@ class Recurrence(nn.Module):
                 x = x._replace(data=self.dropout(x.data))
             elif number:
                 x = self.dropout(x)  # (B, T, W)
-            x, final = block(x, None if state is None else _unwrapped(state[number]))
+            x, final = run(cast("nn.RNNBase", block), x, None if state is None else _unwrapped(state[number]))
             finals.append(final if isinstance(final, tuple) else (final,))
         return x, tuple(finals)
 
