@@ -2,9 +2,10 @@
 
     python benchmarks/efficiency.py
 
-For every size: the measured forward and backward pass of PyTorch's own layer, its floating-point operations
-per second, and the floor: the time of the same products alone, measured one shape at a time, and of the
-activations alone. Efficiency is floor / measured; what is left is memory traffic, calls and bookkeeping.
+For every size: the measured forward and backward pass of the layers as our networks run them (PyTorch's own;
+for GRU and RNN with the backward pass written out), their floating-point operations per second, and the
+floor: the time of the same products alone, measured one shape at a time, and of the activations alone.
+Efficiency is floor / measured; what is left is memory traffic, calls and bookkeeping.
 
 Per layer with B windows, T steps, I inputs, H units and G gates: one product (B T, I) x (I, G H) before the
 steps, T products (B, H) x (H, G H) forward, T products (B, G H) x (G H, H) backward, one
@@ -15,11 +16,13 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
 
 from machine import describe
+from timeseries.deeplearning.layers.unrolled import run
 from timeseries.deeplearning.runtime import kept_memory
 
 GATES = {"LSTM": 4, "GRU": 3, "RNN": 1}
@@ -85,16 +88,16 @@ def floor(cell: str, hidden: int, layers: int, context: int, batch: int, rounds:
 
 def passes(cell: str, hidden: int, layers: int, context: int, batch: int) -> tuple[Callable[[], object], ...]:
     """Return the forward pass and the training pass of a layer."""
-    network: nn.Module = getattr(nn, cell)(1, hidden, layers, batch_first=True)
+    network: nn.RNNBase = getattr(nn, cell)(1, hidden, layers, batch_first=True)
     x = torch.randn(batch, context, 1)  # (B, T, 1)
 
     def forward() -> Tensor:
         with torch.inference_mode():
-            return network(x)[0]  # (B, T, H)
+            return cast("Tensor", run(network, x)[0])  # (B, T, H)
 
     def train() -> None:
         network.zero_grad()
-        network(x)[0][:, -1].sum().backward()  # as a head on the last state does
+        cast("Tensor", run(network, x)[0])[:, -1].sum().backward()  # as a head on the last state does
 
     return forward, train
 

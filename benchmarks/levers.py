@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from machine import describe
 from timeseries.deeplearning import runtime
+from timeseries.deeplearning.layers.unrolled import run
 from timeseries.deeplearning.runtime import has_bfloat16, kept_memory, mixed
 
 HIDDEN, LAYERS, CONTEXT, HORIZON, BATCH = 64, 2, 96, 24, 32
@@ -214,6 +215,31 @@ class First(nn.Module):
         return (states,)
 
 
+def unrolled() -> Iterator[Pair]:
+    """Yield GRU and plain RNN with PyTorch's backward pass, or with the one that is written out."""
+    for make in (nn.GRU, nn.RNN):
+        for context, batch in ((20, BATCH), (CONTEXT, BATCH), (CONTEXT, 256)):
+            torch.manual_seed(0)
+            layers = make(1, HIDDEN, LAYERS, batch_first=True)
+            loops = [
+                Loop(cells, windows(context=context), batch=batch) for cells in (layers, Unrolled(layers))
+            ]
+            title = f"{make.__name__} with its backward pass written out, context {context}, batch {batch}"
+            yield title, *(within(kept_memory, loop.steps) for loop in loops)
+
+
+class Unrolled(nn.Module):
+    """Layers as our networks run them."""
+
+    def __init__(self, layers: nn.RNNBase) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> object:
+        """Map x (B, T, F) to what the layers return."""
+        return run(self.layers, x)
+
+
 def bfloat16() -> Iterator[Pair]:
     """Yield sixteen bits instead of 32, where the machine has instructions for them."""
     if has_bfloat16("cpu"):
@@ -249,7 +275,8 @@ def seconds(job: Job) -> float:
 
 
 LEVERS = {
-    make.__name__: make for make in (gather, fused, memory, threads, denormals, models, scans, bfloat16)
+    make.__name__: make
+    for make in (gather, fused, memory, threads, denormals, models, scans, unrolled, bfloat16)
 }
 
 
