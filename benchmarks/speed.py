@@ -1,7 +1,7 @@
 """How fast training, forecasts and backtests are, beside the peers: all contenders alternately, in one run.
 
     python benchmarks/peers/make_environments.py
-    TIMESERIES_DATA=... python benchmarks/speed.py                  # about two hours on 2 quiet cores
+    TIMESERIES_DATA=... python benchmarks/speed.py                  # about three hours on 2 quiet cores
     python benchmarks/speed.py --peers --tasks train predict   # a few minutes, without data
     python benchmarks/speed.py --tables                             # those of the last run of each task
 
@@ -41,6 +41,7 @@ from speed_tables import TARGETS, print_tables
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 RECIPES = ("recipe lstm", "recipe lstm_stacked", "recipe nlinear")
 RECURRENT_PEERS = ("neuralforecast", "darts", "keras")  # whose training is like ours: errors compare
+CELLS = ("LSTM", "GRU", "RNN")
 HORIZON = 24
 BUDGETS = (25, 50, 100, 200, 400, 800, 1600, 3200)  # optimiser steps
 LONGEST_FIT = 30.0  # seconds; a budget that would take longer by the pace of the one before is not tried
@@ -66,23 +67,20 @@ def network(
     return {"cell": cell, "horizon": HORIZON} | sizes
 
 
-def training_cases(sizes: str) -> list[Case]:
+def training_cases(sizes: str, cells: Sequence[str]) -> list[Case]:
     """Return the networks and series that steps are timed on, with steps for 1 to 4 seconds."""
     one, many = (1, 8640), (1000, 1000)
-    chosen = [
-        (network(context=20, batch=32), one, 300),
-        (network(context=96, batch=32), one, 100),
-    ]
+    steps = {(64, 20, 32): 300, (64, 96, 32): 100}  # by hidden size, context and batch
     if sizes == "all":
-        chosen += [
-            (network(context=20, batch=256), one, 60),
-            (network(context=96, batch=256), one, 20),
-            (network(hidden=128, context=96, batch=256), one, 20),
-            (network(context=96, batch=32), many, 60),
-            (network("GRU", context=96, batch=32), one, 60),
-            (network("RNN", context=96, batch=32), one, 60),
-        ]
-    return [training_case(*case) for case in chosen]
+        steps |= {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20}
+    cases = [
+        training_case(network(cell, hidden, context=context, batch=batch), one, number)
+        for cell in cells
+        for (hidden, context, batch), number in steps.items()
+    ]
+    if sizes == "all" and "LSTM" in cells:
+        cases.append(training_case(network(context=96, batch=32), many, 60))
+    return cases
 
 
 def training_case(told: Question, series: tuple[int, int], steps: int) -> Case:
@@ -221,7 +219,7 @@ def run(options: argparse.Namespace) -> None:
         if {"reach", "backtest"} & set(options.tasks):
             np.save(file, sets.etth1()[0].drop(columns="ds").to_numpy().T)  # (S, N)
         cases = {
-            "train": lambda: training_cases(options.sizes),
+            "train": lambda: training_cases(options.sizes, options.cells),
             "predict": lambda: predict_cases(options.sizes),
             "backtest": lambda: backtest_cases(file),
         }
@@ -247,6 +245,7 @@ def main() -> None:
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the measurements")
     parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of reach")
+    parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, help="of the networks to train")
     parser.add_argument("--sizes", choices=("small", "all"), default="all")
     parser.add_argument("--threads", type=int, default=2, help="of every contender")
     parser.add_argument("--tables", action="store_true", help="print those of the last runs; run nothing")
