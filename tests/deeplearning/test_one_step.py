@@ -1,4 +1,4 @@
-"""The steps in numpy and numba against the network's own, which is held against its forward elsewhere."""
+"""The steps on arrays against the network's own, which is held against its forward elsewhere."""
 
 import numpy as np
 import pytest
@@ -10,7 +10,7 @@ from timeseries.deeplearning.networks.instance_normalized import InstanceNormali
 from timeseries.deeplearning.networks.last_value import AroundLastValue
 from timeseries.deeplearning.networks.linear_skip import LinearSkip
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
-from timeseries.deeplearning.one_step import NumpyRecurrentStep, one_step
+from timeseries.deeplearning.one_step import NumpyRecurrentStep, TorchRecurrentStep, one_step
 from timeseries.deeplearning.window import Sizes, Window
 
 B, T, HISTORY = 3, 15, 7
@@ -18,7 +18,7 @@ POINT = Sizes(context=T, horizon=4, past=1)
 COVARIATES = Sizes(context=T, horizon=4, past=3, targets=2, outputs=3)
 STATIC = Sizes(context=T, horizon=4, past=2, static=2)
 
-ENGINES = [NumpyRecurrentStep, CompiledRecurrentStep]
+ENGINES = [NumpyRecurrentStep, CompiledRecurrentStep, TorchRecurrentStep]
 
 
 def recurrent(sizes, cell="lstm", hidden_sizes=(6, 6), **options):
@@ -52,7 +52,7 @@ def window_of(sizes, steps, seed=0):
 @pytest.mark.parametrize("missing", [0.0, 0.5], ids=["complete", "with gaps"])
 @pytest.mark.parametrize("name", NETWORKS)
 @pytest.mark.parametrize("computed", ENGINES)
-def test_a_step_without_pytorch_is_the_networks_step(computed, name, missing, sizes):
+def test_a_step_on_arrays_is_the_networks_step(computed, name, missing, sizes):
     network, window = NETWORKS[name](sizes), window_of(sizes, T)
     seen = torch.rand(B, T, sizes.past, generator=torch.Generator().manual_seed(1)) >= missing
     with torch.inference_mode():
@@ -109,5 +109,5 @@ def test_a_step_leaves_the_state_that_it_began_with(computed):
     ],
     ids=["gaps", "covariates ahead", "activation", "deep head", "within"],
 )
-def test_what_has_no_step_without_pytorch_has_none(network):
+def test_what_has_no_step_on_arrays_has_none(network):
     assert one_step(network, window_of(POINT, HISTORY), NumpyRecurrentStep) is None

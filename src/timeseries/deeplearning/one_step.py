@@ -1,7 +1,8 @@
-"""One step of a fitted recurrent network in numpy; compiled_step.py has its innermost part for numba.
+"""One step of a fitted recurrent network on arrays; compiled_step.py has its innermost part for numba.
 
 For a handful of series a step has so few numbers that calling PyTorch costs more than computing them; numpy
-calls cost a fraction of that. What is written here a second time is held against the networks by tests.
+calls cost a fraction of that, and modules of PyTorch several times what its bare operations do. What is
+written here a second time is held against the networks by tests.
 """
 
 from abc import ABC, abstractmethod
@@ -10,15 +11,18 @@ from typing import Any, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor, nn
 
+from timeseries.deeplearning.layers.cells import next_of_layer
 from timeseries.deeplearning.layers.heads import DirectHead
-from timeseries.deeplearning.layers.stepped import SteppedLayers
+from timeseries.deeplearning.layers.stepped import SteppedLayers, Tensors
 from timeseries.deeplearning.networks.base import ForecastNetwork
 from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized, ScaledState
 from timeseries.deeplearning.networks.last_value import AroundLastValue, LastValueState
 from timeseries.deeplearning.networks.linear_skip import LinearSkip, SkipState
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork, RecurrentState
+from timeseries.deeplearning.runtime import not_mixed
 from timeseries.deeplearning.window import Window
 
 Floats = npt.NDArray[np.float32]
@@ -39,7 +43,7 @@ class OneStep(ABC):
 
 
 def one_step(network: ForecastNetwork, window: Window, recurrent: "type[RecurrentStep]") -> OneStep | None:
-    """Return the step of a network without PyTorch, or None where there is none.
+    """Return the step of a network on arrays, or None where there is none.
 
     There is one for RNN, LSTM and GRU with the activations of PyTorch's kernels and a bare head, without
     covariates known ahead, fitted to series without gaps; whatever stands around the network.
@@ -232,6 +236,38 @@ class NumpyRecurrentStep(RecurrentStep):
             ]
         forecast: Floats = after[-1][0].dot(self.head)  # (B, O)
         forecast += self.bias
+        return forecast, tuple(after)
+
+
+class TorchRecurrentStep(RecurrentStep):
+    """Layer by layer, a cell of PyTorch for each: for many series."""
+
+    def __init__(self, network: RecurrentNetwork, window: Window) -> None:
+        super().__init__(network, window)
+        self.cells = [(mode, [torch.from_numpy(part) for part in weights]) for mode, weights in self.layers]
+        self.project = torch.from_numpy(self.bias), torch.from_numpy(self.head)  # (B, O), (W, O)
+
+    def held(self, layers: tuple[Parts, ...]) -> tuple[Tensors, ...]:
+        """Return them as tensors."""
+        return tuple(tuple(torch.from_numpy(part) for part in layer) for layer in layers)
+
+    def read(
+        self, x: Floats, within: Present, before: tuple[Tensors, ...]
+    ) -> tuple[Floats, tuple[Tensors, ...]]:
+        """Read x (B, F); return forecast (B, O) and the states of all layers."""
+        bias, head = self.project
+        with torch.inference_mode(), not_mixed("cpu"):
+            given, after = torch.from_numpy(x), []  # (B, F)
+            for (mode, weights), state in zip(self.cells, before, strict=True):
+                after.append(next_of_layer(mode, given, state, weights))
+                given = after[-1][0]  # (B, W)
+            if within is not None:
+                rows = torch.from_numpy(within)  # (B, 1)
+                after = [
+                    tuple(torch.where(rows, new, old) for new, old in zip(*pair, strict=True))
+                    for pair in zip(after, before, strict=True)
+                ]
+            forecast: Floats = torch.addmm(bias, after[-1][0], head).numpy()  # (B, O)
         return forecast, tuple(after)
 
 

@@ -102,12 +102,16 @@ def number_of_threads() -> int:
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
     elsewhere = torch.get_default_device().type != "cpu"
-    mixed = torch.is_autocast_enabled(device)
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # which costs a little for every operation
-        torch.autocast(device, enabled=False) if mixed else nullcontext(),
+        not_mixed(device),
     ):
         yield
+
+
+def not_mixed(device: str) -> AbstractContextManager[Any]:
+    """Compute in the types of the given tensors, whatever the caller's autocast."""
+    return torch.autocast(device, enabled=False) if torch.is_autocast_enabled(device) else nullcontext()
 
 
 def mixed(precision: str, device: str, *, learning: bool) -> AbstractContextManager[Any]:

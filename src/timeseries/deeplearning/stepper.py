@@ -1,4 +1,4 @@
-"""What reads one observation after the other: the network itself, or its step without PyTorch."""
+"""What reads one observation after the other: the step of the network on arrays, or the network itself."""
 
 from typing import Any
 
@@ -7,7 +7,13 @@ import numpy.typing as npt
 import torch
 
 from timeseries.deeplearning.networks.base import ForecastNetwork
-from timeseries.deeplearning.one_step import NumpyRecurrentStep, OneStep, RecurrentStep, one_step
+from timeseries.deeplearning.one_step import (
+    NumpyRecurrentStep,
+    OneStep,
+    RecurrentStep,
+    TorchRecurrentStep,
+    one_step,
+)
 from timeseries.deeplearning.runtime import as_written
 from timeseries.deeplearning.window import Window
 from timeseries.errors import MissingExtraError, UnsupportedError
@@ -17,8 +23,8 @@ FEW_SERIES = 16  # up to so many numpy is the faster engine, on the machines it 
 ENGINES = ("auto", "numpy", "numba", "torch")
 
 
-class TorchStepper:
-    """Steps of the network itself: for many series, and for every network that can stream."""
+class NetworkStepper:
+    """Steps of the network itself: for every network that can stream, on every device."""
 
     name, units = "torch", Units
 
@@ -43,7 +49,7 @@ class TorchStepper:
 
 
 class ArrayStepper:
-    """Steps without PyTorch: for a few series."""
+    """Steps of the usual networks on arrays, without the modules of PyTorch."""
 
     def __init__(self, name: str, units: type[Units], one: OneStep) -> None:
         self.name, self.units, self.one = name, units, one
@@ -57,7 +63,7 @@ class ArrayStepper:
 
 def stepper(
     network: ForecastNetwork, window: Window, engine: str, *, masked: bool
-) -> tuple[TorchStepper | ArrayStepper, Any]:
+) -> tuple[NetworkStepper | ArrayStepper, Any]:
     """Let a network read its first window, and return what goes on from there, and its state after it.
 
     Parameters
@@ -74,27 +80,33 @@ def stepper(
     Raises
     ------
     UnsupportedError
-        When the network cannot stream, or has no step without PyTorch and that is asked for.
+        When the network cannot stream, or numpy or numba is asked for and it has no such step.
     MissingExtraError
         When numba is asked for and not installed.
     """
     with torch.inference_mode(), as_written(window.past.device.type):
         state = network.start(window)
-    name = "numpy" if engine == "auto" and len(window.past) <= FEW_SERIES else engine
-    if name in ("numpy", "numba"):
-        recurrent, units = _compiled() if name == "numba" else (NumpyRecurrentStep, Units)
+    name = engine
+    if engine == "auto":
+        name = "numpy" if len(window.past) <= FEW_SERIES else "torch"
+    recurrent, units = _computed_by(name)
+    one = None
+    if name != "torch" or window.past.device.type == "cpu":
         one = one_step(network, window, recurrent)
-        if one is not None:
-            return ArrayStepper(name, units, one), one.begin(state)
+    if one is not None:
+        return ArrayStepper(name, units, one), one.begin(state)
     if engine in ("numpy", "numba"):
         raise UnsupportedError(
             f"engine={engine!r} is for RNN, LSTM and GRU with the activations tanh or relu and no layers in "
             "the head, fitted to series without gaps. Take engine='auto', which takes torch here."
         )
-    return TorchStepper(network, window, masked=masked), state
+    return NetworkStepper(network, window, masked=masked), state
 
 
-def _compiled() -> tuple[type[RecurrentStep], type[Units]]:
+def _computed_by(name: str) -> tuple[type[RecurrentStep], type[Units]]:
+    """Return what computes the layers and head of a recurrent network, and the user's units."""
+    if name != "numba":
+        return {"numpy": NumpyRecurrentStep, "torch": TorchRecurrentStep}[name], Units
     try:
         from timeseries.deeplearning.compiled_step import CompiledRecurrentStep, CompiledUnits
     except ModuleNotFoundError:

@@ -1,6 +1,6 @@
 """The recurrent layers by name, and one step of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -38,12 +38,16 @@ def next_state(layers: nn.RNNBase, x: Tensor, state: Tensors) -> Tensors:
     after: list[Tensors] = []
     for number, weights in enumerate(layers.all_weights):
         before = tuple(part[number] for part in state)  # (B, W) each
-        if layers.mode == "LSTM":
-            after.append(torch.lstm_cell(x, before, *weights))
-        else:
-            after.append((CELLS[layers.mode](x, *before, *weights),))
+        after.append(next_of_layer(layers.mode, x, before, weights))
         x = after[-1][0]  # (B, W)
     return tuple(torch.stack(part) for part in zip(*after, strict=True))
+
+
+def next_of_layer(mode: str, x: Tensor, before: Tensors, weights: Sequence[Tensor]) -> Tensors:
+    """Return the state (B, W) each of a layer after one more step x (B, F); ``mode`` as PyTorch names it."""
+    if mode == "LSTM":
+        return torch.lstm_cell(x, before, *weights)
+    return (CELLS[mode](x, *before, *weights),)
 
 
 def recurrent_layers(cell: str, activation: str, *sizes: int, **options: Any) -> nn.RNNBase:
