@@ -118,19 +118,28 @@ class Stream:
         except ValueError:  # rows of different lengths
             array = np.empty(0, dtype=object)
         if array.dtype.kind not in "fiu":  # not even None and text that look like numbers
-            array = np.empty(0)
+            raise DataError(
+                f"{self._asked()}, in numbers that float64 can hold; got {shown(values)}. Pass numbers, NaN "
+                "where nothing was observed."
+            )
         array = array.astype(np.float64, copy=False)
         if isinstance(values, np.ma.MaskedArray) and array.size:
             array = np.where(np.ma.getmaskarray(values), np.nan, array)
         if array.shape != shape:
             if array.size != self._units.center.size or array.ndim > 1 or min(shape) > 1:
                 raise DataError(
-                    f"An observation has shape {shape}: a row for each of {len(self.ids)} series, a column "
-                    f"for each of {', '.join(self.columns)}; got {shown(values)}. Pass numbers, NaN where "
-                    "nothing was observed."
+                    f"{self._asked()}; got one of shape {array.shape}, {shown(values)}. Pass a number for "
+                    "each, NaN where nothing was observed."
                 )
             array = array.reshape(shape)
         return array
+
+    def _asked(self) -> str:
+        """Say what an observation looks like."""
+        return (
+            f"An observation has shape {self._units.center.shape}: a row for each of {len(self.ids)} series, "
+            f"a column for each of {', '.join(self.columns)}"
+        )
 
     def _refuse_infinite(self, observation: Floats, scaled: npt.NDArray[np.float32]) -> None:
         bad = np.argwhere(np.isinf(observation) | (np.isinf(scaled) & np.isfinite(observation)))

@@ -57,10 +57,12 @@ class RecurrentRegressor(HeadSettings, PatchSettings, WindowRegressor):
         found = list(super().problems())
         yield from found
         yield from width_problems("hidden_size", self.hidden_size)
+        settable = "bidirectional" in self.settings()
         if not found and self.bidirectional and self.truncated_bptt_steps is not None:
-            yield "truncated_bptt_steps needs a network that reads in one direction"
+            fix = "bidirectional=False" if settable else "truncated_bptt_steps=None"
+            yield f"truncated_bptt_steps needs a network that reads in one direction: set {fix}"
         if not found and self.bidirectional and self.every_position:
-            fix = "bidirectional" if "bidirectional" in self.settings() else "every_position"
+            fix = "bidirectional" if settable else "every_position"
             yield f"every_position=True needs a network that reads in one direction: set {fix}=False"
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:

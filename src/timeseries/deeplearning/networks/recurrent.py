@@ -111,7 +111,10 @@ class RecurrentNetwork(ForecastNetwork):
     def start(self, window: Window) -> RecurrentState:
         """Read a history and return the state after it."""
         if self.recurrence.bidirectional:
-            return super().start(window)  # type: ignore[no-any-return]  # refuses
+            raise UnsupportedError(
+                "A bidirectional RecurrentNetwork cannot stream: one direction reads from the newest step "
+                "back. Take predict() over the last rows, or a network that reads in one direction."
+            )
         x, present = self.inputs(window)  # (B, T, F), (B, T)
         stale, length = steps_since_present(present, x)[:, -1], self.position_stride  # (B,)
         x, present = at_least(length, x, present)  # (B, T, F), (B, T) with T >= L
