@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +27,18 @@ from timeseries.deeplearning.runtime import has_bfloat16, kept_memory, mixed
 
 HIDDEN, LAYERS, CONTEXT, HORIZON, BATCH = 64, 2, 96, 24, 32
 MODELS = 4  # of those that are trained at once
-STEPS = 8  # of every job
+STEPS = 8  # of a job
+GOOD = 0.1  # of squared error, where noise is .04 of it
 Job = Callable[[], object]
-Pair = tuple[str, Job, Job]
+
+
+class Pair(NamedTuple):
+    """What is compared: a title, the job without the lever, that with it, and the steps of a job."""
+
+    title: str
+    without: Job
+    having: Job
+    steps: int = STEPS
 
 
 def windows(count: int = 4000, context: int = CONTEXT) -> Tensor:
@@ -77,21 +87,21 @@ def gather() -> Iterator[Pair]:
         for _ in range(STEPS):
             loop.step(next(batches)[0])
 
-    yield "windows gathered by index, not by a DataLoader", load, loop.steps
+    yield Pair("windows gathered by index, not by a DataLoader", load, loop.steps)
 
 
 def fused() -> Iterator[Pair]:
     """Yield the optimiser: one call for all weights, or several for each."""
     for batch in (BATCH, 256):
         one, other = (Loop(lstm(), windows(), batch=batch, fused=fused) for fused in (False, True))
-        yield f"fused Adam, batch {batch}", one.steps, other.steps
+        yield Pair(f"fused Adam, batch {batch}", one.steps, other.steps)
 
 
 def memory() -> Iterator[Pair]:
     """Yield memory that is kept between steps, or given back."""
     for batch in (BATCH, 256):
         loop = Loop(lstm(), windows(), batch=batch)
-        yield f"freed memory kept, batch {batch}", loop.steps, within(kept_memory, loop.steps)
+        yield Pair(f"freed memory kept, batch {batch}", loop.steps, within(kept_memory, loop.steps))
 
 
 def threads() -> Iterator[Pair]:
@@ -99,16 +109,16 @@ def threads() -> Iterator[Pair]:
     for context, batch in ((20, BATCH), (CONTEXT, BATCH), (CONTEXT, 256)):
         loop = Loop(lstm(), windows(context=context), batch=batch)
         jobs = [within(partial(runtime.threads, number), loop.steps) for number in (1, 2)]
-        yield f"two threads, context {context}, batch {batch}", *jobs
+        yield Pair(f"two threads, context {context}, batch {batch}", *jobs)
 
 
 def denormals() -> Iterator[Pair]:
     """Yield numbers below 1e-38: computed, or flushed to zero."""
     for name, data in (("noise", windows()), ("zeros", torch.zeros(4000, CONTEXT + HORIZON))):
         loop = Loop(lstm(), data)
-        yield f"denormals flushed, windows of {name}", loop.steps, within(flushed, loop.steps)
+        yield Pair(f"denormals flushed, windows of {name}", loop.steps, within(flushed, loop.steps))
     tiny = Loop(lstm(), windows() * 1e-39)
-    yield "denormals flushed, windows of denormals", tiny.steps, within(flushed, tiny.steps)
+    yield Pair("denormals flushed, windows of denormals", tiny.steps, within(flushed, tiny.steps))
 
 
 def models() -> Iterator[Pair]:
@@ -134,7 +144,7 @@ def models() -> Iterator[Pair]:
             loss.backward()
             together.optimizer.step()
 
-    yield f"{MODELS} LSTMs in one batched computation", in_turn, at_once
+    yield Pair(f"{MODELS} LSTMs in one batched computation", in_turn, at_once)
 
 
 class ManyLSTMs(nn.Module):
@@ -186,7 +196,7 @@ def scans() -> Iterator[Pair]:
             Loop(cells, windows(1000, context))
             for cells in (lstm(), nn.Sequential(MinGRU(1), MinGRU(HIDDEN), First()))
         )
-        yield f"minGRU in place of the LSTM, context {context}", step_by_step.steps, at_once.steps
+        yield Pair(f"minGRU in place of the LSTM, context {context}", step_by_step.steps, at_once.steps)
 
 
 class MinGRU(nn.Module):
@@ -225,7 +235,32 @@ def unrolled() -> Iterator[Pair]:
                 Loop(cells, windows(context=context), batch=batch) for cells in (layers, Unrolled(layers))
             ]
             title = f"{make.__name__} with its backward pass written out, context {context}, batch {batch}"
-            yield title, *(within(kept_memory, loop.steps) for loop in loops)
+            yield Pair(title, *(within(kept_memory, loop.steps) for loop in loops))
+
+
+def batches() -> Iterator[Pair]:
+    """Yield small batches, or larger ones at a higher rate, until held-out windows are forecast."""
+    for batch, rate in ((128, 2e-3), (128, 4e-3), (256, 2.8e-3)):
+        small, large = (partial(train_until_good, *settings) for settings in ((BATCH, 1e-3), (batch, rate)))
+        title = f"batches of {batch} at a rate of {rate:g}, not {BATCH} at 0.001, a whole training"
+        yield Pair(title, small, large, steps=1)
+
+
+def train_until_good(batch: int, rate: float) -> None:
+    """Train on waves in noise until the error of windows held out is little more than that of the noise."""
+    steps = torch.arange(CONTEXT + HORIZON) / 24  # (T + H,)
+    draw = torch.Generator().manual_seed(1)
+    phase, length = torch.rand(2, 4000, 1, generator=draw)  # (W, 1) each
+    waves = torch.sin(2 * torch.pi * (steps * (0.5 + length) + phase))  # (W, T + H)
+    data, held = (waves + 0.2 * torch.randn(waves.shape, generator=draw)).split([3500, 500])
+    loop = Loop(lstm(), data, batch=batch)
+    loop.optimizer.param_groups[0]["lr"] = rate
+    while True:
+        loop.steps()
+        with torch.no_grad():
+            states = loop.cells(held[:, :-HORIZON, None])[0]  # (W, T, hidden)
+            if nn.functional.mse_loss(loop.head(states[:, -1]), held[:, -HORIZON:]) < GOOD:
+                return
 
 
 class Unrolled(nn.Module):
@@ -246,7 +281,7 @@ def bfloat16() -> Iterator[Pair]:
         for hidden in (HIDDEN, 128):
             loop = Loop(lstm(hidden), windows(), hidden=hidden, batch=256)
             half = partial(mixed, "bfloat16", "cpu", learning=True)
-            yield f"bfloat16, LSTM 2x{hidden}, batch 256", loop.steps, within(half, loop.steps)
+            yield Pair(f"bfloat16, LSTM 2x{hidden}, batch 256", loop.steps, within(half, loop.steps))
 
 
 @contextmanager
@@ -276,7 +311,7 @@ def seconds(job: Job) -> float:
 
 LEVERS = {
     make.__name__: make
-    for make in (gather, fused, memory, threads, denormals, models, scans, unrolled, bfloat16)
+    for make in (gather, fused, memory, threads, denormals, models, scans, unrolled, batches, bfloat16)
 }
 
 
@@ -293,14 +328,14 @@ def main() -> None:
         pairs = list(LEVERS[name]())
         if not pairs:
             print(f"| {name} | this machine has no instructions for it | | |")
-        for title, without, having in pairs:
+        for title, without, having, steps in pairs:
             taken: dict[Job, list[float]] = {without: [], having: []}
             for number in range(options.rounds + 1):  # the first warms up
                 for job in list(taken)[:: -1 if number % 2 else 1]:
                     taken[job].append(seconds(job))
             before, after = (times[1:] for times in taken.values())
             gains = [one / other for one, other in zip(before, after, strict=True)]
-            cells = [f"{statistics.median(times) / STEPS * 1e3:.2f}" for times in (before, after)]
+            cells = [f"{statistics.median(times) / steps * 1e3:.2f}" for times in (before, after)]
             gain = f"{statistics.median(gains):.2f} [{min(gains):.2f}, {max(gains):.2f}]"
             print(f"| {title} | {cells[0]} | {cells[1]} | {gain} |", flush=True)
 
