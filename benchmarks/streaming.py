@@ -14,6 +14,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pandas as pd
+import torch
 
 from machine import describe
 from timeseries import Forecaster, LSTMModel
@@ -54,6 +55,22 @@ def stepping(forecaster: Forecaster, history: Table, engine: str) -> Job:
     stream = forecaster.stream(history, engine=engine)
     values = np.zeros((len(stream.ids), 1))  # (S, C)
     return lambda: stream.step(values)
+
+
+def bare_cells() -> Job:
+    """Return a function that takes a step of two cells of PyTorch and a head: no checks, scaling or units."""
+    layers, head = torch.nn.LSTM(1, 64, 2), torch.nn.Linear(64, HORIZON)
+    weights = [[part.detach() for part in layer] for layer in layers.all_weights]
+    bias, project = head.bias.detach(), head.weight.detach().t()  # (H,), (W, H)
+    x, zero = torch.zeros(1, 1), torch.zeros(1, 64)  # (B, F), (B, W)
+
+    def step() -> object:
+        with torch.inference_mode():
+            lower, _ = torch.lstm_cell(x, (zero, zero), *weights[0])  # (B, W)
+            upper, _ = torch.lstm_cell(lower, (zero, zero), *weights[1])  # (B, W)
+            return torch.addmm(bias, upper, project)  # (B, H)
+
+    return step
 
 
 def microseconds(jobs: dict[str, Job], rounds: int, seconds: float) -> dict[str, list[float]]:
@@ -105,7 +122,11 @@ def main() -> None:
     }
     show(
         "one series",
-        jobs | {"LSTM 2x64, two intervals, predict() instead": lambda: intervals.predict(one)},
+        jobs
+        | {
+            "LSTM 2x64, points, cells of PyTorch and a head alone": bare_cells(),
+            "LSTM 2x64, two intervals, predict() instead": lambda: intervals.predict(one),
+        },
         rounds,
     )
     lengths = {length: plain((), length) for length in (24, 96, 384, 1536)}
