@@ -147,3 +147,34 @@ def test_the_targets_of_every_position_are_slices_and_count_only_within_their_se
             seen = np.isfinite(scaled) & (origin - steps >= OFFSETS[s])
             np.testing.assert_array_equal(counts[b, j], seen)
             np.testing.assert_allclose(target[b, j], np.where(seen, scaled, 0.0), atol=2e-6)
+
+
+@pytest.mark.parametrize("stride", [None, 1, 2])
+@pytest.mark.parametrize("min_context", [1, T])
+@pytest.mark.parametrize("missing", [False, True])
+def test_batches_that_are_cut_together_are_those_that_are_cut_alone(
+    monkeypatch, stride, min_context, missing
+):
+    values = make_values()
+    if missing:
+        values[7, 0] = np.nan
+    weights, static = np.linspace(0.5, 1.5, OFFSETS[-1]), np.arange(6.0).reshape(3, 2)
+    gather = make_gather(make_table(values, weights=weights, static=static), Scaling(make_affine()))
+    index = index_windows(OFFSETS, np.zeros(3, int), np.array(LENGTHS), horizon=H, min_context=min_context)
+    batches = Batches(gather, index, batch_size=4, seed=5, position_stride=stride, levels=True)
+    cuts, cut = [], Batches._cut
+    monkeypatch.setattr(Batches, "_cut", lambda self, s, o: cuts.append(len(s)) or cut(self, s, o))
+    together = [_flat(batch) for batch in batches.epoch(2, start=1)]
+    assert (max(cuts) > 4) is (min_context == T and not missing)
+    cuts.clear()
+    monkeypatch.setattr("timeseries.deeplearning.gather.CUT_AT_ONCE", 1)
+    alone = [_flat(batch) for batch in batches.epoch(2, start=1)]
+    assert cuts == [4] * (len(batches) - 1)
+    assert len(together) == len(alone) == len(batches) - 1
+    for one, other in zip(together, alone, strict=True):
+        for part, same in zip(one, other, strict=True):
+            assert torch.equal(part, same) if isinstance(part, torch.Tensor) else part == same
+
+
+def _flat(batch):
+    return [*batch.window, *batch[1:]]

@@ -23,6 +23,7 @@ from timeseries.windows import Ints, Permutation, WindowIndex
 Floats = npt.NDArray[np.float64]
 LARGEST_EXPONENT = 100  # of two: numbers between 1e-30 and 1e30 are kept as they are
 CHUNK = 1 << 16  # windows located at once: enough to amortise the search, small enough to stay in cache
+CUT_AT_ONCE = 1 << 15  # numbers of the batches that are cut together: small ones cost more calls than copying
 
 
 class Affine(NamedTuple):
@@ -52,14 +53,17 @@ class Batch(NamedTuple):
         """Yield the batch in so many parts, as even as can be."""
         size = -(-len(self.target) // count)
         for first in range(0, len(self.target), size):
-            rows = slice(first, first + size)
-            window: Any = (None if part is None else part[rows] for part in self.window)
-            yield self._replace(
-                window=Window(*window),
-                target=self.target[rows],
-                weight=None if self.weight is None else self.weight[rows],
-                level=None if self.level is None else self.level[rows],
-            )
+            yield self.windows(slice(first, first + size))
+
+    def windows(self, rows: slice) -> "Batch":
+        """Return some of its windows."""
+        window: Any = (None if part is None else part[rows] for part in self.window)
+        return self._replace(
+            window=Window(*window),
+            target=self.target[rows],
+            weight=None if self.weight is None else self.weight[rows],
+            level=None if self.level is None else self.level[rows],
+        )
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -300,6 +304,15 @@ class ResidentGather:
             counts = counts & seen.unfold(1, self.horizon, stride).transpose(2, 3)  # (B, T', H, D)
         return target.masked_fill(~counts, 0.0), counts
 
+    def complete(self, series: Ints, origin: Ints) -> bool:
+        """Tell whether every number of these windows and their targets is there."""
+        return self.buffers.values.observed is None and not self._rows_missing(series, origin).any()
+
+    def _rows_missing(self, series: Ints, origin: Ints) -> npt.NDArray[np.bool_]:
+        """Return which windows begin before their own series does, (B,)."""
+        short: npt.NDArray[np.bool_] = origin - self.table.offsets[series] + 1 < self.context
+        return short
+
     def _to_device(self, indices: npt.NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(indices)
         if self.device.type == "cuda":
@@ -313,8 +326,7 @@ class ResidentGather:
 
     def _observed(self, series: Ints, origin: Ints, rows: Tensor, past: Tensor) -> Tensor | None:
         """Return which numbers of ``past`` (B, T, F) are observed, None when all are."""
-        available = origin - self.table.offsets[series] + 1  # (B,) rows of its own series up to the origin
-        short = bool((available < self.context).any())
+        short = bool(self._rows_missing(series, origin).any())
         mask = self.buffers.values.observed
         if mask is None and not short:
             return None
@@ -323,6 +335,7 @@ class ResidentGather:
             values = _spans(mask[:, self.table.inputs], self.context, rows)  # (B, T, C)
             observed[..., : values.shape[-1]] = values
         if short:
+            available = origin - self.table.offsets[series] + 1  # (B,) rows of its own series
             start = self._to_device(self.context - available)  # (B,) the first step of its own series
             inside = torch.arange(self.context, device=self.device) >= start.unsqueeze(1)  # (B, T)
             observed &= inside.unsqueeze(-1)  # (B, T, F)
@@ -370,9 +383,14 @@ class Batches:
         for first in range(start, len(self), per_chunk):
             steps = range(first, min(first + per_chunk, len(self)))
             series, origin = self.locate(epoch, steps.start, steps.stop)
-            for step in steps:
-                part = slice((step - first) * self.batch_size, (step - first + 1) * self.batch_size)
-                yield self._batch(step, series[part], origin[part])
+            together = self._cut_together(series, origin) * self.batch_size  # windows
+            for cut in range(0, len(series), together):
+                windows = slice(cut, cut + together)
+                batches = self._cut(series[windows], origin[windows])
+                for at in range(cut, min(cut + together, len(series)), self.batch_size):
+                    batch = batches.windows(slice(at - cut, at - cut + self.batch_size))
+                    step = first + at // self.batch_size
+                    yield self._counted(step, batch, origin[at : at + self.batch_size])
 
     def locate(self, epoch: int, start: int, stop: int) -> tuple[Ints, Ints]:
         """Return series and origins of the windows of steps [start, stop) of an epoch."""
@@ -382,19 +400,39 @@ class Batches:
             positions = Permutation(len(self.index), self.seed, epoch)(positions)
         return self.index.locate(positions)
 
-    def _batch(self, step: int, series: Ints, origin: Ints) -> Batch:
+    def _cut_together(self, series: Ints, origin: Ints) -> int:
+        """Return how many batches to cut in one go: some that are small, if none of them has gaps.
+
+        A mask is there for all windows of a cut or for none, and whether a batch has one must not depend on
+        its neighbours.
+        """
+        if not self.gather.complete(series, origin):
+            return 1
+        positions = 1 if self.position_stride is None else self.gather.context // self.position_stride
+        rows = self.gather.context + positions * self.gather.horizon
+        columns = int(self.gather.table.values.shape[1])
+        return max(1, CUT_AT_ONCE // (self.batch_size * rows * columns))
+
+    def _cut(self, series: Ints, origin: Ints) -> Batch:
+        """Return windows and targets, of which all that are observed count once."""
         window = self.gather.window(series, origin)
         target, observed = self._targets(series, origin)
         weight = None if observed is None else observed.to(target.dtype)  # (B, [T',] H, D)
-        missing = (step + 1) * self.batch_size - len(self.index)
-        if missing > 0:
-            weight = torch.ones_like(target) if weight is None else weight
-            weight[-missing:] = 0.0
         every_position, level = self.position_stride is not None, None
         if self.levels:
             level = self.gather.level(series)  # (B, 1, D)
             level = level.unsqueeze(1) if every_position else level  # (B, [1,] 1, D)
-        batch, counts = Batch(window, target, weight, every_position, level), self.gather.weights(origin)
+        return Batch(window, target, weight, every_position, level)
+
+    def _counted(self, step: int, batch: Batch, origin: Ints) -> Batch:
+        """Return a batch in which the filling does not count, and windows as much as they are to."""
+        target, weight = batch.target, batch.weight  # (B, [T',] H, D) each
+        missing = (step + 1) * self.batch_size - len(self.index)
+        if missing > 0:
+            weight = torch.ones_like(target) if weight is None else weight
+            weight[-missing:] = 0.0
+            batch = batch._replace(weight=weight)
+        counts = self.gather.weights(origin)
         if counts is None:
             return batch
         counts = counts.reshape(-1, *[1] * (target.dim() - 1)).expand_as(target)  # (B, [T',] H, D)

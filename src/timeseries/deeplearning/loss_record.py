@@ -2,11 +2,13 @@
 
 import math
 import time
+from collections.abc import Sequence
 from typing import NoReturn
 
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import RunState, is_number
@@ -34,22 +36,21 @@ class LossRecord:
     def __init__(self, batches: Batches, epoch: int, name: str, learning_rate: float) -> None:
         self.batches, self.epoch, self.name, self.learning_rate = batches, epoch, name, learning_rate
         self.began = time.perf_counter()
-        self.losses = torch.zeros(READ_EVERY, device=batches.gather.device)
-        self.weights = torch.zeros(READ_EVERY, device=batches.gather.device)
-        self.first, self.count = 0, 0
+        self.losses: list[Tensor] = []  # () each, not read yet
+        self.weights: list[Tensor | float] = []  # the same of their targets
+        self.first = 0  # how many were read
         self.total, self.weight = 0.0, 0.0
 
     @property
     def steps(self) -> int:
         """How many losses were added."""
-        return self.first + self.count
+        return self.first + len(self.losses)
 
     def add(self, loss: Tensor, batch: Batch) -> None:
         """Take the mean loss of a batch, (); it counts as often as the batch has targets."""
-        self.losses[self.count] = loss
-        self.weights[self.count] = batch.total()
-        self.count += 1
-        if self.count == READ_EVERY:
+        self.losses.append(loss)
+        self.weights.append(batch.total())
+        if len(self.losses) == READ_EVERY:
             self._read()
 
     def mean(self) -> float:
@@ -64,16 +65,18 @@ class LossRecord:
 
     def check(self) -> None:
         """Refuse losses that are not finite among those that were not read yet."""
-        losses = self.losses[: self.count].double().cpu().numpy()
+        losses = self._together(self.losses).numpy()
         bad = np.flatnonzero(~np.isfinite(losses))
         if len(bad):
             self._raise_not_finite(self.first + int(bad[0]), float(losses[bad[0]]))
 
     def state(self) -> RunState:
         """Return what was added so far; what was not read yet stays so, or sums would round differently."""
-        numbers = {"epoch": self.epoch, "first": self.first, "count": self.count, "total": self.total}
+        numbers = {"epoch": self.epoch, "first": self.first, "count": len(self.losses), "total": self.total}
         numbers |= {"weight": self.weight, "seconds": time.perf_counter() - self.began}
-        return RunState(numbers, {"losses": self.losses.cpu(), "weights": self.weights.cpu()})
+        empty = (0, READ_EVERY - len(self.losses))
+        losses, weights = (pad(self._together(part), empty) for part in (self.losses, self.weights))
+        return RunState(numbers, {"losses": losses, "weights": weights})
 
     def restore(self, state: RunState) -> None:
         """Go on where another record of the same epoch was."""
@@ -83,19 +86,27 @@ class LossRecord:
             raise ValueError(f"losses of the steps from {numbers['first']} on, {numbers['count']} of them")
         if not all(is_number(numbers[name]) for name in ("total", "weight", "seconds")):
             raise ValueError("losses that are no numbers")
-        self.first, self.count = numbers["first"], numbers["count"]
+        if not all(tensors[name].shape == (READ_EVERY,) for name in ("losses", "weights")):
+            raise ValueError(f"losses of other than {READ_EVERY} steps")
+        self.first, count = numbers["first"], numbers["count"]
         self.total, self.weight = numbers["total"], numbers["weight"]
         self.began = time.perf_counter() - numbers["seconds"]
-        self.losses.copy_(tensors["losses"])
-        self.weights.copy_(tensors["weights"])
+        self.losses, self.weights = [*tensors["losses"][:count]], [*tensors["weights"][:count]]
 
     def _read(self) -> None:
         self.check()
-        losses = self.losses[: self.count].double().cpu().numpy()
-        weights = self.weights[: self.count].double().cpu().numpy()
+        losses, weights = (self._together(part).double().numpy() for part in (self.losses, self.weights))
         self.total += float(losses @ weights)
         self.weight += float(weights.sum())
-        self.first, self.count = self.first + self.count, 0
+        self.first += len(self.losses)
+        self.losses, self.weights = [], []
+
+    def _together(self, numbers: Sequence[Tensor | float]) -> Tensor:
+        """Return numbers, () each, as one tensor on the CPU, in float32."""
+        if not numbers:
+            return torch.zeros(0)
+        kind, device = torch.float32, self.batches.gather.device
+        return torch.stack([torch.as_tensor(number, dtype=kind, device=device) for number in numbers]).cpu()
 
     def _raise_not_finite(self, step: int, loss: float) -> NoReturn:
         where = (
