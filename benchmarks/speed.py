@@ -37,11 +37,13 @@ from contender_process import OURS, ContenderProcess
 from machine import describe
 from peers.make_environments import PEERS
 from speed_tables import TARGETS, print_tables
+from timeseries.deeplearning.runtime import has_bfloat16
 
 RESULTS = Path(__file__).parent / "results" / "speed.jsonl"
 RECIPES = ("recipe lstm", "recipe lstm_stacked", "recipe nlinear")
 RECURRENT_PEERS = ("neuralforecast", "darts", "keras")  # whose training is like ours: errors compare
 CELLS = ("LSTM", "GRU", "RNN")
+PRECISIONS = ("float32", "bfloat16") if has_bfloat16("cpu") else ("float32",)
 HORIZON = 24
 BUDGETS = (25, 50, 100, 200, 400, 800, 1600, 3200)  # optimiser steps
 LONGEST_FIT = 30.0  # seconds; a budget that would take longer by the pace of the one before is not tried
@@ -60,32 +62,43 @@ class Case:
 
 
 def network(
-    cell: str = "LSTM", hidden: int = 64, layers: int = 2, context: int = 96, batch: int = 128
+    cell: str = "LSTM",
+    hidden: int = 64,
+    layers: int = 2,
+    context: int = 96,
+    batch: int = 128,
+    precision: str = "float32",
 ) -> Question:
     """Return a network as contenders are told of it."""
     sizes = {"hidden": hidden, "layers": layers, "context": context, "batch": batch}
-    return {"cell": cell, "horizon": HORIZON} | sizes
+    return {"cell": cell, "horizon": HORIZON, "precision": precision} | sizes
 
 
-def training_cases(sizes: str, cells: Sequence[str]) -> list[Case]:
-    """Return the networks and series that steps are timed on, with steps for 1 to 4 seconds."""
+def training_cases(sizes: str, cells: Sequence[str], precisions: Sequence[str]) -> list[Case]:
+    """Return the networks and series that steps are timed on, with steps for 1 to 4 seconds.
+
+    In bfloat16 only the LSTM is, for whose layers PyTorch has such kernels.
+    """
     one, many = (1, 8640), (1000, 1000)
     steps = {(64, 20, 32): 300, (64, 96, 32): 100}  # by hidden size, context and batch
     if sizes == "all":
         steps |= {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20}
+    kinds = [(cell, "float32") for cell in cells if "float32" in precisions]
+    kinds += [("LSTM", "bfloat16")] if "bfloat16" in precisions and "LSTM" in cells else []
     cases = [
-        training_case(network(cell, hidden, context=context, batch=batch), one, number)
-        for cell in cells
+        training_case(network(cell, hidden, context=context, batch=batch, precision=kind), one, number)
+        for cell, kind in kinds
         for (hidden, context, batch), number in steps.items()
     ]
-    if sizes == "all" and "LSTM" in cells:
+    if sizes == "all" and ("LSTM", "float32") in kinds:
         cases.append(training_case(network(context=96, batch=32), many, 60))
     return cases
 
 
 def training_case(told: Question, series: tuple[int, int], steps: int) -> Case:
     """Return the case of one network: a few steps, and all."""
-    name = f"{told['cell']} {told['layers']}x{told['hidden']}"
+    kind = "" if told["precision"] == "float32" else f" in {told['precision']}"
+    name = f"{told['cell']} {told['layers']}x{told['hidden']}{kind}"
     label = f"{name}, context {told['context']}, batch {told['batch']}, {series[0]} x {series[1]}"
     fit = {"do": "train", "network": told, "series": series}
     return Case("train", label, (fit | {"steps": max(2, steps // 10)}, fit | {"steps": steps}))
@@ -219,7 +232,7 @@ def run(options: argparse.Namespace) -> None:
         if {"reach", "backtest"} & set(options.tasks):
             np.save(file, sets.etth1()[0].drop(columns="ds").to_numpy().T)  # (S, N)
         cases = {
-            "train": lambda: training_cases(options.sizes, options.cells),
+            "train": lambda: training_cases(options.sizes, options.cells, options.precisions),
             "predict": lambda: predict_cases(options.sizes),
             "backtest": lambda: backtest_cases(file),
         }
@@ -246,6 +259,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of reach")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, help="of the networks to train")
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--sizes", choices=("small", "all"), default="all")
     parser.add_argument("--threads", type=int, default=2, help="of every contender")
     parser.add_argument("--tables", action="store_true", help="print those of the last runs; run nothing")

@@ -28,10 +28,12 @@ class HandWrittenLoop:
         head = nn.Linear(network.hidden, network.horizon)
         both = nn.ModuleList([cells, head])
         optimizer = torch.optim.Adam(both.parameters(), lr=LEARNING_RATE, fused=True)
+        half = torch.autocast("cpu", torch.bfloat16, enabled=network.precision == "bfloat16")
         past, target = data[:, : network.context, None], data[:, network.context :]  # (W, T, 1), (W, H)
         for rows in torch.randint(len(data), (steps, network.batch)):
-            states, _ = cells(past[rows])  # (B, T, hidden)
-            loss = nn.functional.mse_loss(head(states[:, -1]), target[rows])
+            with half:
+                states, _ = cells(past[rows])  # (B, T, hidden)
+                loss = nn.functional.mse_loss(head(states[:, -1]).float(), target[rows])
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()

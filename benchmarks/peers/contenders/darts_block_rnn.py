@@ -10,7 +10,7 @@ import pandas as pd
 from darts import TimeSeries
 from darts.models import BlockRNNModel
 
-from contenders.protocol import FORECAST_BATCH, LEARNING_RATE, QUIET, Floats, Network
+from contenders.protocol import FORECAST_BATCH, LEARNING_RATE, LIGHTNING_PRECISION, QUIET, Floats, Network
 from contenders.series import FREQ, START
 
 EPOCHS = 1_000_000  # so that the number of steps decides
@@ -26,6 +26,7 @@ class DartsBlockRNN:
         return [TimeSeries.from_times_and_values(stamps, row) for row in values.astype(np.float32)]
 
     def fit(self, network: Network, data: list[TimeSeries], steps: int, seed: int) -> BlockRNNModel:
+        trainer = QUIET | {"precision": LIGHTNING_PRECISION[network.precision], "max_steps": steps}
         model = BlockRNNModel(
             input_chunk_length=network.context,
             output_chunk_length=network.horizon,
@@ -37,7 +38,7 @@ class DartsBlockRNN:
             n_epochs=EPOCHS,
             optimizer_kwargs={"lr": LEARNING_RATE},
             random_state=seed,
-            pl_trainer_kwargs=QUIET | {"max_steps": steps},
+            pl_trainer_kwargs=trainer,
         )
         model.fit(data, verbose=False)
         return model

@@ -18,6 +18,7 @@ from gluonts.torch.model.predictor import PyTorchPredictor
 from contenders.protocol import (
     FORECAST_BATCH,
     LEARNING_RATE,
+    LIGHTNING_PRECISION,
     QUIET,
     Floats,
     Network,
@@ -43,6 +44,7 @@ class GluonTSDeepAR:
         torch.manual_seed(seed)
         with TemporaryDirectory() as folder:  # it keeps the best epoch in a file, and reads it in the end
             files = {"enable_checkpointing": True, "default_root_dir": folder}
+            precision = {"precision": LIGHTNING_PRECISION[network.precision]}
             estimator = DeepAREstimator(
                 freq=FREQ,
                 prediction_length=network.horizon,
@@ -55,7 +57,7 @@ class GluonTSDeepAR:
                 lr=LEARNING_RATE,
                 batch_size=network.batch,
                 num_batches_per_epoch=steps,
-                trainer_kwargs=QUIET | files | {"max_epochs": 1},
+                trainer_kwargs=QUIET | files | precision | {"max_epochs": 1},
             )
             fitted = estimator.train(data)
         fitted.batch_size = FORECAST_BATCH

@@ -14,6 +14,8 @@ import torch
 
 CELLS = {"LSTM": keras.layers.LSTM, "GRU": keras.layers.GRU, "RNN": keras.layers.SimpleRNN}
 
+POLICY = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+
 
 class ScaledSeries(NamedTuple):
     """Series whose mean is 0 and whose deviation is 1, and how that was done."""
@@ -41,6 +43,7 @@ class KerasLayers:
 
     def fit(self, network: Network, data: ScaledSeries, steps: int, seed: int) -> Fitted:
         keras.utils.set_random_seed(seed)
+        keras.config.set_dtype_policy(POLICY[network.precision])
         size = network.context + network.horizon
         windows = np.lib.stride_tricks.sliding_window_view(data.values, size, axis=1)  # (S, W, T + H)
         rows = np.random.default_rng(seed).integers(windows.shape[:2], size=(steps * network.batch, 2))

@@ -10,7 +10,7 @@ from neuralforecast import NeuralForecast
 from neuralforecast.losses.pytorch import MSE
 from neuralforecast.models import GRU, LSTM, RNN
 
-from contenders.protocol import FORECAST_BATCH, LEARNING_RATE, QUIET, Floats, Network
+from contenders.protocol import FORECAST_BATCH, LEARNING_RATE, LIGHTNING_PRECISION, QUIET, Floats, Network
 from contenders.series import FREQ, long_table
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class NeuralForecastModels:
             inference_windows_batch_size=FORECAST_BATCH,
             max_steps=steps,
             random_seed=seed,
+            precision=LIGHTNING_PRECISION[network.precision],
             **QUIET,
         )
         fitted = NeuralForecast([model], freq=FREQ)

@@ -37,6 +37,7 @@ class PlainNetwork:
             epochs=EPOCHS,
             max_steps=steps,
             seed=seed,
+            precision=network.precision,
         )
         return Forecaster(model, **self.answers(network))
 

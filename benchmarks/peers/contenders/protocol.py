@@ -15,6 +15,7 @@ QUIET: dict[str, Any] = {  # of Lightning: no files, no bars, no other device
     "enable_progress_bar": False,
     "enable_model_summary": False,
 }
+LIGHTNING_PRECISION = {"float32": "32-true", "bfloat16": "bf16-mixed"}
 LEARNING_RATE = 1e-3  # of Adam, in all of them
 FORECAST_BATCH = 1024  # windows that a network forecasts at once, where a library lets us say so
 
@@ -34,6 +35,7 @@ class Network:
     horizon: int
     batch: int
     intervals: bool = False  # calibrate them where that is what a user gets who asks for nothing
+    precision: str = "float32"  # of the products of a training step; or bfloat16, weights stay float32
 
 
 class Contender(Protocol):

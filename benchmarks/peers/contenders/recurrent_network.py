@@ -16,6 +16,7 @@ from pytorch_forecasting import RecurrentNetwork, TimeSeriesDataSet
 from contenders.protocol import (
     FORECAST_BATCH,
     LEARNING_RATE,
+    LIGHTNING_PRECISION,
     QUIET,
     Floats,
     Network,
@@ -67,7 +68,8 @@ class PyTorchForecastingNetwork:
             learning_rate=LEARNING_RATE,
             optimizer="adam",
         )
-        trainer = lightning.Trainer(max_epochs=-1, max_steps=steps, **QUIET)
+        precision = LIGHTNING_PRECISION[network.precision]
+        trainer = lightning.Trainer(max_epochs=-1, max_steps=steps, precision=precision, **QUIET)
         trainer.fit(model, data.windows.to_dataloader(train=True, batch_size=network.batch, num_workers=0))
         return model
 
