@@ -14,20 +14,26 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from machine import describe
+from timeseries.deeplearning import gather as gather_module
 from timeseries.deeplearning import runtime
+from timeseries.deeplearning.gather import Affine, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.layers.unrolled import run
 from timeseries.deeplearning.runtime import has_bfloat16, kept_memory, mixed
+from timeseries.windows import index_windows
 
 HIDDEN, LAYERS, CONTEXT, HORIZON, BATCH = 64, 2, 96, 24, 32
 MODELS = 4  # of those that are trained at once
 STEPS = 8  # of a job
+CUT_STEPS = 48  # of one whose batches are cut together
 GOOD = 0.1  # of squared error, where noise is .04 of it
 Job = Callable[[], object]
 
@@ -88,6 +94,37 @@ def gather() -> Iterator[Pair]:
             loop.step(next(batches)[0])
 
     yield Pair("windows gathered by index, not by a DataLoader", load, loop.steps)
+
+
+def cut() -> Iterator[Pair]:
+    """Yield batches that our gather cuts one by one, or several small ones in one go."""
+    rows = 8640
+    for context in (20, CONTEXT):
+        loop, values = Loop(lstm(), windows(context=context)), torch.randn(rows, 1).double().numpy()  # (N, 1)
+        table = SeriesTable(
+            names=("y",),
+            offsets=np.array([0, rows]),
+            values=values,
+            inputs=slice(1),
+            targets=slice(1),
+            lead=1,
+        )
+        scaling = Scaling(Affine(np.zeros((1, 1)), np.ones((1, 1))))
+        resident = ResidentGather(Buffers(table, context=context), scaling, horizon=HORIZON)
+        index = index_windows(
+            table.offsets, np.array([0]), table.offsets[1:], horizon=HORIZON, min_context=context
+        )
+        batches = Batches(resident, index, BATCH, seed=0)
+        jobs = [partial(steps_of, loop, batches, numbers) for numbers in (1, gather_module.CUT_AT_ONCE)]
+        yield Pair(f"small batches cut together, context {context}", *jobs, steps=CUT_STEPS)
+
+
+def steps_of(loop: Loop, batches: Batches, cut_at_once: int) -> None:
+    """Take steps on batches that are cut so many numbers at once."""
+    usual, gather_module.CUT_AT_ONCE = gather_module.CUT_AT_ONCE, cut_at_once
+    for batch in islice(batches.epoch(0), CUT_STEPS):
+        loop.step(torch.cat([batch.window.past, batch.target[..., 0]], dim=1)[..., 0])  # (B, T + H)
+    gather_module.CUT_AT_ONCE = usual
 
 
 def fused() -> Iterator[Pair]:
@@ -279,9 +316,11 @@ def bfloat16() -> Iterator[Pair]:
     """Yield sixteen bits instead of 32, where the machine has instructions for them."""
     if has_bfloat16("cpu"):
         for hidden in (HIDDEN, 128):
-            loop = Loop(lstm(hidden), windows(), hidden=hidden, batch=256)
-            half = partial(mixed, "bfloat16", "cpu", learning=True)
-            yield Pair(f"bfloat16, LSTM 2x{hidden}, batch 256", loop.steps, within(half, loop.steps))
+            for batch in (BATCH, 256):
+                loop = Loop(lstm(hidden), windows(), hidden=hidden, batch=batch)
+                half = within(partial(mixed, "bfloat16", "cpu", learning=True), loop.steps)
+                jobs = [within(kept_memory, job) for job in (loop.steps, half)]
+                yield Pair(f"bfloat16, LSTM 2x{hidden}, batch {batch}", *jobs)
 
 
 @contextmanager
@@ -311,7 +350,7 @@ def seconds(job: Job) -> float:
 
 LEVERS = {
     make.__name__: make
-    for make in (gather, fused, memory, threads, denormals, models, scans, unrolled, batches, bfloat16)
+    for make in (gather, cut, fused, memory, threads, denormals, models, scans, unrolled, batches, bfloat16)
 }
 
 

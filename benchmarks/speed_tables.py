@@ -12,14 +12,23 @@ Line = dict[str, Any]
 
 
 def print_tables(lines: list[Line], tasks: Iterable[str]) -> None:
-    """Print the table of the newest run of each task, with what it was measured on."""
+    """Print the newest run of every case of each task, a table for each run, with what it ran on."""
     for task in tasks:
-        mine = [line for line in lines if line["task"] == task]
-        newest = [line for line in mine if line["run"] == mine[-1]["run"]]
-        if newest:
+        for run in newest_runs(lines, task):
             print(f"\n## {task}\n")
-            print("\n".join(table(task, [line for line in newest if "case" in line])))
-            print("\n" + "\n".join(head(next(line for line in newest if "versions" in line))) + "\n")
+            print("\n".join(table(task, [line for line in run if "case" in line])))
+            print("\n" + "\n".join(head(next(line for line in run if "versions" in line))) + "\n")
+
+
+def newest_runs(lines: list[Line], task: str) -> list[list[Line]]:
+    """Return the lines of the runs that have the newest measurements of a case; of each run, these cases."""
+    mine = [line for line in lines if line["task"] == task]
+    newest = {line["case"]: line["run"] for line in mine if "case" in line}
+    runs = [
+        [line for line in mine if line["run"] == run and newest.get(line.get("case"), run) == run]
+        for run in dict.fromkeys(newest.values())
+    ]
+    return sorted(runs, key=lambda run: str(run[0]["run"]))
 
 
 def head(started: Line) -> Iterator[str]:

@@ -47,6 +47,18 @@ def test_ratios_are_taken_round_by_round_and_their_spread_is_shown():
     assert table[6] == "| LSTM | 5.8 | 3 [2, 5] |"  # 300 steps: all rounds are as many times longer
 
 
+def test_the_newest_measurement_of_every_case_counts_whatever_else_its_run_had():
+    def measured(run, *cases):
+        told = [{"run": run, "task": "train", "versions": {}}]
+        return told + [line("timeseries", 0, *took(0, 1), case=case) | {"run": run} for case in cases]
+
+    old, new, other = measured("1", "LSTM", "GRU"), measured("2", "LSTM"), measured("3", "RNN")
+    runs = speed_tables.newest_runs([*old, *new, *other], "train")
+    cases = [[part["case"] for part in run if "case" in part] for run in runs]
+    assert cases == [["GRU"], ["LSTM"], ["RNN"]]
+    assert all("versions" in run[0] for run in runs)
+
+
 def test_a_contender_that_cannot_has_a_dash_and_its_reason_below_the_table():
     cannot = line("gluonts", 0, {"not possible": "no such cell"})
     table = speed_tables.table("train", [line("timeseries", 0, *took(0, 1)), cannot])
