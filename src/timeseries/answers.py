@@ -109,7 +109,7 @@ def _places(panel: Panel, horizon: int, passed: int = 0) -> dict[Hashable, Any]:
     times = panel.future_times(passed + horizon)[:, passed:]  # (S, H)
     columns: dict[Hashable, Any] = {}
     if panel.shape == "long":
-        columns[panel.layout.id] = np.repeat(pd.Index(panel.ids, tupleize_cols=False).to_numpy(), horizon)
+        columns[panel.layout.id] = panel.id_column.repeat(horizon)
     columns[panel.layout.time] = panel.written(times[0] if panel.shape == "wide" else times.ravel())
     return columns
 

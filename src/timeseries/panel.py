@@ -13,6 +13,7 @@ was observed. Three kinds of table become one:
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from os import PathLike
 from typing import Any, BinaryIO
 
@@ -400,6 +401,11 @@ class Panel:
     def as_read(self, frame: pd.DataFrame) -> Any:
         """Bring a frame with columns of the table's names into its library, with its index."""
         return like(frame.set_index(list(self.index)) if self.index else frame, self.library)
+
+    @cached_property
+    def id_column(self) -> Any:
+        """Return the ids as pandas keeps a column of them, (S,): finding its kind takes longest."""
+        return pd.Index(self.ids, tupleize_cols=False).array
 
     def future_times(self, horizon: int) -> np.ndarray:
         """Make the stamps that follow each series.

@@ -1,6 +1,9 @@
 """What belongs to the process while a network trains."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
+import torch
 
 from timeseries.deeplearning import runtime
 
@@ -55,3 +58,15 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
     monkeypatch.setattr(runtime, "_LIBC", None)
     with runtime.kept_memory():
         pass
+
+
+def test_one_thread_is_for_the_calling_thread_alone():
+    def elsewhere():
+        with ThreadPoolExecutor(1) as other:
+            return other.submit(torch.get_num_threads).result()
+
+    with runtime.threads(2):
+        with runtime.one_thread():
+            assert torch.get_num_threads() == 1
+            assert elsewhere() == 2
+        assert torch.get_num_threads() == 2

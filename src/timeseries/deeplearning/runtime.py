@@ -11,9 +11,11 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
 from typing import Any
 
 import torch
+from threadpoolctl import ThreadpoolController
 
 from timeseries.errors import MemoryLimitError, SettingError
 from timeseries.process import Turns
@@ -91,6 +93,17 @@ def threads(number: int | None) -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(found)
+
+
+def one_thread() -> AbstractContextManager[Any]:
+    """Compute with one thread of the CPU in the thread that calls; others, and the process, keep theirs."""
+    limit: AbstractContextManager[Any] = _openmp().limit(limits=1)
+    return limit
+
+
+@cache
+def _openmp() -> ThreadpoolController:
+    return ThreadpoolController().select(user_api="openmp")
 
 
 def number_of_threads() -> int:

@@ -6,6 +6,7 @@ from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence
 
 from timeseries.deeplearning.layers.unrolled import run
+from timeseries.deeplearning.runtime import threads
 
 B, T, F, W = 3, 7, 2, 4
 MAKERS = {
@@ -142,3 +143,16 @@ def test_only_what_learns_in_full_precision_on_a_cpu_is_unrolled():
     assert asks_pytorch(make("gru", torch.float32), packed)
     assert asks_pytorch(nn.LSTM(F, W, batch_first=True), x)
     assert asks_pytorch(make("gru", torch.float32).to("meta"), x.to("meta"))
+
+
+@pytest.mark.parametrize(("windows", "learns", "expected"), [(8, False, 1), (9, False, 2), (1, True, 2)])
+def test_an_lstm_forecasts_a_few_windows_with_one_thread_and_bit_for_bit_the_same(windows, learns, expected):
+    layers = nn.LSTM(F, 64, 2, batch_first=True)
+    x, seen = draw(windows, T, F, dtype=torch.float32), []
+    with threads(2), torch.set_grad_enabled(learns):
+        own, _ = layers(x)
+        layers.register_forward_pre_hook(lambda *_: seen.append(torch.get_num_threads()))
+        states, _ = run(layers, x)
+        assert torch.get_num_threads() == 2
+    assert seen == [expected]
+    assert torch.equal(states, own)

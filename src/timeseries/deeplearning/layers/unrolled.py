@@ -1,12 +1,14 @@
-"""GRU and plain RNN that learn on a CPU: their backward pass written out.
+"""How recurrent layers run on a CPU: GRU and plain RNN learn with their backward pass written out.
 
 PyTorch has one kernel for all steps of an LSTM on a CPU, but none for the other two: it records a dozen
 operations for every step of every layer and goes back through each. Here a step is a few operations on memory
 that is there already; what does not wait for the step before is computed for all steps at once, the gradients
-of the weights too. Forecasts, other devices and other types of numbers are left to PyTorch.
+of the weights too. Forecasts, other devices and other types of numbers are left to PyTorch; only for an LSTM
+that forecasts a few windows one thread is enough.
 """
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any, cast
 
@@ -16,14 +18,20 @@ from torch.autograd.function import once_differentiable
 from torch.nn.utils.rnn import PackedSequence
 
 from timeseries.deeplearning.layers.stepped import SteppedLayers, Tensors, stacked
+from timeseries.deeplearning.runtime import one_thread
+
+SMALL_STEP = 1 << 15  # windows times squared units: 8 windows for 64 units
 
 
 def run(
     layers: nn.RNNBase, x: Tensor | PackedSequence, state: Any = None
 ) -> tuple[Tensor | PackedSequence, Tensor | Tensors]:
     """Let recurrent layers read x (B, T, F) or a packed batch; return as ``layers(x, state)`` does."""
-    if isinstance(x, PackedSequence) or not _unrolls(layers, x):
+    if isinstance(x, PackedSequence):
         return layers(x, state)  # type: ignore[no-any-return]
+    if not _unrolls(layers, x):
+        with one_thread() if _is_small(layers, x) else nullcontext():
+            return layers(x, state)  # type: ignore[no-any-return]
     return stacked(layers, x, state, partial(_read, READERS[layers.mode]))
 
 
@@ -35,6 +43,18 @@ def _unrolls(layers: nn.RNNBase, x: Tensor) -> bool:
         and torch.is_grad_enabled()
         and (x.requires_grad or any(part.requires_grad for part in layers.parameters()))
         and not torch.is_autocast_enabled("cpu")
+        and not torch.compiler.is_compiling()
+    )
+
+
+def _is_small(layers: nn.RNNBase, x: Tensor) -> bool:
+    """Tell whether threads of an LSTM on a CPU would wait longer for each other than they compute."""
+    return (
+        layers.mode == "LSTM"
+        and not isinstance(layers, SteppedLayers)
+        and x.device.type == "cpu"
+        and not torch.is_grad_enabled()
+        and len(x) * layers.hidden_size**2 <= SMALL_STEP
         and not torch.compiler.is_compiling()
     )
 
