@@ -89,7 +89,7 @@ class TableForecaster(ABC):
         panel = self._history(df, future, verbose=verbose)
         if panel is not self._keeper.tail:
             self._keeper.warn_if_far(panel)
-        self._keeper.warn_if_short(panel)
+            self._keeper.warn_if_short(panel)
         self._tell_of_weak_intervals(verbose=verbose)
         forecast = self._fitted.forecast(panel, last_origins(panel))  # (S, H, D, Q)
         return answer_frame(panel, forecast, self._fitted.levels, integer=self.answers.integer)

@@ -8,6 +8,7 @@ themselves are overlapping views of the buffer; nothing is stored per window.
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -202,10 +203,14 @@ class _Scaled:
         with np.errstate(all="ignore"):  # what float32 cannot hold is refused by the loss or the forecast
             slope = (1.0 / scale).astype(np.float32)  # (S, C)
             shift = ((block.anchor - center) / scale).astype(np.float32)  # (S, C)
-        self.level = torch.from_numpy(center / scale).float().unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.slope = torch.from_numpy(slope).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
         self.shift = torch.from_numpy(shift).unsqueeze(1).to(block.rows.device)  # (S, 1, C)
-        self.rows = block.rows
+        self.rows, self._center, self._scale = block.rows, center, scale
+
+    @cached_property
+    def level(self) -> Tensor:
+        """Return centre / scale, (S, 1, C); few losses ask for it."""
+        return torch.from_numpy(self._center / self._scale).float().unsqueeze(1).to(self.rows.device)
 
     def spans(self, at: Tensor, starts: Tensor, length: int, columns: slice = slice(None)) -> Tensor:
         """Return scaled spans (B, length, C) of the series ``at`` from rows ``starts``."""

@@ -85,7 +85,8 @@ class RecurrentNetwork(ForecastNetwork):
         """Map a window to a forecast (B, H, D, P)."""
         x, present = self.inputs(window)  # (B, T, F), (B, T)
         summary = self.recurrence.summary(*into_patches(x, present, self.position_stride))  # (B, W)
-        return self._decode(summary, steps_since_present(present, x)[:, -1], window)  # (B, H, D, P)
+        stale = steps_since_present(present, x)[:, -1] if self.masked else None  # (B,)
+        return self._decode(summary, stale, window)  # (B, H, D, P)
 
     def at_every_position(self, window: Window) -> Tensor:
         """Forecast from the end of every patch of the window: (B, T/L, H, D, P)."""
@@ -96,11 +97,13 @@ class RecurrentNetwork(ForecastNetwork):
             )
         x, present = self.inputs(window)  # (B, T, F), (B, T)
         states = self.recurrence.states(*into_patches(x, present, self.position_stride))  # (B, T/L, W)
-        stale = patch_ends(steps_since_present(present, x), self.position_stride)  # (B, T/L)
+        stale = None
+        if self.masked:
+            stale = patch_ends(steps_since_present(present, x), self.position_stride).flatten()  # (B*T/L,)
         repeated = None
         if window.static is not None:
             repeated = window.static.repeat_interleave(states.shape[1], dim=0)  # (B*T/L, S)
-        flat = self._decode(states.flatten(0, 1), stale.flatten(), window._replace(static=repeated))
+        flat = self._decode(states.flatten(0, 1), stale, window._replace(static=repeated))
         return flat.reshape(*states.shape[:2], *flat.shape[1:])  # (B, T/L, H, D, P)
 
     def encode(self, window: Window) -> Encoding:
@@ -139,10 +142,10 @@ class RecurrentNetwork(ForecastNetwork):
             within = stale < self.position_stride  # (B,) whether the patch has a present step
         patch = torch.cat([state.recent, x], dim=1)  # (B, L, F)
         newest = self.recurrence.step(patch.flatten(1), within, state.phases[0])
-        forecast = self._decode(newest[-1][0][-1], stale, window)  # (B, H, D, P)
+        forecast = self._decode(newest[-1][0][-1], stale if self.masked else None, window)  # (B, H, D, P)
         return forecast, RecurrentState((*state.phases[1:], newest), patch[:, 1:], stale)
 
-    def _decode(self, summary: Tensor, stale: Tensor, window: Window) -> Tensor:
-        if self.masked:
+    def _decode(self, summary: Tensor, stale: Tensor | None, window: Window) -> Tensor:
+        if stale is not None:
             summary = torch.cat([summary, stale.log1p().unsqueeze(-1)], dim=-1)  # (B, W+1)
         return self.head(summary, window)  # type: ignore[no-any-return]  # (B, H, D, P)
