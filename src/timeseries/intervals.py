@@ -75,10 +75,9 @@ class Calibration:
             )
         answer: Floats = forecast[..., self.source] + self.shifts  # (M, H, D, Q)
         middle = int(np.searchsorted(self.levels, MEDIAN))
-        for outer in range(middle + 1, len(self.levels)):
-            np.maximum(answer[..., outer], answer[..., outer - 1], out=answer[..., outer])
-        for outer in range(middle - 1, -1, -1):
-            np.minimum(answer[..., outer], answer[..., outer + 1], out=answer[..., outer])
+        upper, lower = answer[..., middle:], answer[..., middle::-1]  # from the median outwards
+        np.maximum.accumulate(upper, axis=-1, out=upper)
+        np.minimum.accumulate(lower, axis=-1, out=lower)
         return answer
 
 
