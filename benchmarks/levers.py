@@ -12,7 +12,7 @@ import argparse
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from functools import partial
 from itertools import islice
 from typing import NamedTuple
@@ -123,7 +123,7 @@ def steps_of(loop: Loop, batches: Batches, cut_at_once: int) -> None:
     """Take steps on batches that are cut so many numbers at once."""
     usual, gather_module.CUT_AT_ONCE = gather_module.CUT_AT_ONCE, cut_at_once
     for batch in islice(batches.epoch(0), CUT_STEPS):
-        loop.step(torch.cat([batch.window.past, batch.target[..., 0]], dim=1)[..., 0])  # (B, T + H)
+        loop.step(torch.cat([batch.window.past, batch.target], dim=1)[..., 0])  # (B, T + H)
     gather_module.CUT_AT_ONCE = usual
 
 
@@ -151,11 +151,15 @@ def threads() -> Iterator[Pair]:
 
 def denormals() -> Iterator[Pair]:
     """Yield numbers below 1e-38: computed, or flushed to zero."""
-    for name, data in (("noise", windows()), ("zeros", torch.zeros(4000, CONTEXT + HORIZON))):
+    kinds = {
+        f"noise, context {CONTEXT}": windows(),
+        f"noise, context {4 * CONTEXT}": windows(context=4 * CONTEXT),
+        f"zeros, context {CONTEXT}": torch.zeros(4000, CONTEXT + HORIZON),
+    }
+    for name, data in kinds.items():
         loop = Loop(lstm(), data)
-        yield Pair(f"denormals flushed, windows of {name}", loop.steps, within(flushed, loop.steps))
-    tiny = Loop(lstm(), windows() * 1e-39)
-    yield Pair("denormals flushed, windows of denormals", tiny.steps, within(flushed, tiny.steps))
+        flushed = within(partial(runtime.without_denormals, "cpu"), loop.steps)
+        yield Pair(f"denormals flushed, windows of {name}", loop.steps, flushed)
 
 
 def models() -> Iterator[Pair]:
@@ -321,14 +325,6 @@ def bfloat16() -> Iterator[Pair]:
                 half = within(partial(mixed, "bfloat16", "cpu", learning=True), loop.steps)
                 jobs = [within(kept_memory, job) for job in (loop.steps, half)]
                 yield Pair(f"bfloat16, LSTM 2x{hidden}, batch {batch}", *jobs)
-
-
-@contextmanager
-def flushed() -> Iterator[None]:
-    """Compute without denormals, in the thread that calls."""
-    torch.set_flush_denormal(True)
-    yield
-    torch.set_flush_denormal(False)
 
 
 def within(context: Callable[[], AbstractContextManager[object]], job: Job) -> Job:

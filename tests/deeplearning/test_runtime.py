@@ -1,6 +1,7 @@
 """What belongs to the process while a network trains."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 import torch
@@ -70,3 +71,53 @@ def test_one_thread_is_for_the_calling_thread_alone():
             assert torch.get_num_threads() == 1
             assert elsewhere() == 2
         assert torch.get_num_threads() == 2
+
+
+able = pytest.mark.skipif(not torch.set_flush_denormal(False), reason="no such mode of this processor")
+
+
+def denormal_gradients():
+    """Return how many gradients through an LSTM are below 1e-38 but not zero, on two threads."""
+    torch.manual_seed(0)
+    layers, x = torch.nn.LSTM(16, 64, 2, batch_first=True), torch.randn(64, 50, 16)
+    with runtime.threads(2):
+        states, _ = layers(x.requires_grad_())
+        [gradient] = torch.autograd.grad(states, x, torch.full_like(states, 3e-38))
+    bits = gradient.contiguous().view(torch.int32)  # since comparing numbers would flush them, too
+    return int(((bits & 0x7FFFFFFF > 0) & (bits & 0x7F800000 == 0)).sum())
+
+
+@able
+def test_denormals_are_zero_inside_in_helpers_too_and_numbers_again_afterwards_even_after_an_error():
+    assert denormal_gradients()  # which has started a helper
+    with suppress(KeyError), runtime.without_denormals("cpu"):
+        assert not denormal_gradients()
+        raise KeyError
+    assert denormal_gradients()
+    with runtime.without_denormals("cuda"):
+        assert denormal_gradients()
+
+
+@able
+def test_what_the_caller_has_set_for_denormals_stays():
+    torch.set_flush_denormal(True)
+    try:
+        with runtime.without_denormals("cpu"):
+            pass
+        assert torch.tensor(runtime.DENORMAL).mul(1).item() == 0
+    finally:
+        torch.set_flush_denormal(False)
+
+
+def test_gradients_without_denormals_are_bit_for_bit_the_same_where_they_matter():
+    torch.manual_seed(0)
+    layers, x = torch.nn.LSTM(1, 8, 2, batch_first=True), torch.randn(4, 300, 1)
+
+    def gradients():
+        loss = layers(x)[0][:, -1].square().sum()
+        return torch.autograd.grad(loss, [*layers.parameters()])
+
+    usual = gradients()
+    with runtime.without_denormals("cpu"):
+        flushed = gradients()
+    assert all(torch.equal(one, other) for one, other in zip(usual, flushed, strict=True))

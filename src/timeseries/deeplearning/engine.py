@@ -23,6 +23,7 @@ from timeseries.deeplearning.runtime import (
     seeded,
     threads,
     told_of_memory,
+    without_denormals,
 )
 from timeseries.deeplearning.trainer import LoopSettings, Trainer
 from timeseries.deeplearning.window import Sizes
@@ -176,7 +177,12 @@ def fit_network(
     check_precision(model.precision, model.device)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
-    with seeded(model.seed, model.device), threads(model.threads), kept_memory():
+    with (
+        seeded(model.seed, model.device),
+        threads(model.threads),
+        kept_memory(),
+        without_denormals(model.device),
+    ):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"

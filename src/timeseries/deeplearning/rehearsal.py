@@ -21,6 +21,7 @@ from timeseries.deeplearning.runtime import (
     seeded,
     threads,
     told_of_memory,
+    without_denormals,
 )
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import MemoryLimitError, TrainingError, require_whole
@@ -133,7 +134,7 @@ class Rehearsal:
     def _try(self, action: Callable[[Trainer, ForecastNetwork, Batches], Result]) -> Result:
         model = self.model
         check_precision(model.precision, model.device)
-        with seeded(model.seed, model.device), threads(model.threads):
+        with seeded(model.seed, model.device), threads(model.threads), without_denormals(model.device):
             network = build(model, sizes_for(model, self.gather.table)).to(model.device)
             loss = make_loss(model.loss, model.quantiles)
             return action(

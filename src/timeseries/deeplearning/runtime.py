@@ -27,6 +27,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # parameters of mallopt(3)
 _OWN_THRESHOLDS = ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")
 _KEPT_BYTES = 1 << 30
 _LARGE_BLOCK = 1 << 25  # the largest to which glibc raises its threshold by itself
+_SOFTLY = 1  # of omp_pause_resource_all: settings stay
+DENORMAL = 1e-40
 _stream = Turns()  # of PyTorch's random numbers
 _REFUSED = re.compile("can't allocate memory|not enough memory")  # what PyTorch's allocator says on a CPU
 
@@ -155,6 +157,34 @@ def kept_memory() -> Iterator[None]:
         mallopt(_MMAP_THRESHOLD, _LARGE_BLOCK)
         mallopt(_TRIM_THRESHOLD, 2 * _LARGE_BLOCK)
         _LIBC.malloc_trim(0)
+
+
+@contextmanager
+def without_denormals(device: str) -> Iterator[None]:
+    """Take numbers below 1e-38 for zero where a CPU computes, in this thread and in those that help it.
+
+    Gradients that reach back through hundreds of steps become that small, and some CPUs take many times as
+    long for such numbers: up to ten times for a step, measured. Helpers compute as the thread that started
+    them did at that time, so they are started anew. What a caller has set already stays.
+    """
+    flushes = not torch.tensor(DENORMAL).mul(1).item()
+    if device != "cpu" or flushes or not torch.set_flush_denormal(True):
+        yield
+        return
+    _dismiss_helpers()
+    try:
+        yield
+    finally:
+        torch.set_flush_denormal(False)
+        _dismiss_helpers()
+
+
+def _dismiss_helpers() -> None:
+    """End the threads that help this one to compute; the next operation that needs some starts others."""
+    for library in _openmp().lib_controllers:
+        pause = getattr(library.dynlib, "omp_pause_resource_all", None)
+        if library.prefix == "libgomp" and pause is not None:  # others would end those of all threads
+            pause(_SOFTLY)
 
 
 @contextmanager
