@@ -82,7 +82,7 @@ def training_cases(sizes: str, cells: Sequence[str], precisions: Sequence[str]) 
     one, many = (1, 8640), (1000, 1000)
     steps = {(64, 20, 32): 300, (64, 96, 32): 100}  # by hidden size, context and batch
     if sizes == "all":
-        steps |= {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20}
+        steps |= {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20, (64, 384, 32): 20}
     kinds = [(cell, "float32") for cell in cells if "float32" in precisions]
     kinds += [("LSTM", "bfloat16")] if "bfloat16" in precisions and "LSTM" in cells else []
     cases = [
@@ -243,7 +243,8 @@ def run(options: argparse.Namespace) -> None:
                 race.reach(names, file, options.seeds)
             else:
                 for case in cases[task]():
-                    race.run(case, names)
+                    if options.case in case.label:
+                        race.run(case, names)
             race.end()
 
 
@@ -259,6 +260,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")
     parser.add_argument("--seeds", type=int, default=3, help="rounds of reach")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, help="of the networks to train")
+    parser.add_argument("--case", default="", help="only rows whose title holds this text")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--sizes", choices=("small", "all"), default="all")
     parser.add_argument("--threads", type=int, default=2, help="of every contender")

@@ -324,3 +324,14 @@ def test_the_callers_forecast_stays_as_it_was():
     forecast = np.array([[-1.0, 0.4, 2.0]])
     restrict(forecast, (0.1, 0.5, 0.9), lower=0, integer=True)
     assert forecast.tolist() == [[-1.0, 0.4, 2.0]]
+
+
+@pytest.mark.parametrize("exponent", [-900, 900, 970])
+def test_few_scores_of_any_size_move_quantiles_in_proportion(exponent):
+    truth = np.random.default_rng(0).normal(size=(4, 3, 1))  # (M, H, D)
+    truth[3, 1] = 200.0
+    usual, scaled = (
+        calibrate(np.ldexp(truth, power), np.zeros((4, 3, 1, 1)), None, (0.025, 0.5, 0.9)).shifts
+        for power in (0, exponent)
+    )  # (H, D, Q) each
+    np.testing.assert_array_equal(scaled, np.ldexp(usual, exponent))

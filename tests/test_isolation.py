@@ -56,6 +56,7 @@ def process_state():
             torch.backends.cudnn.benchmark,
             torch.backends.cudnn.deterministic,
         ),
+        "denormals": torch.tensor(1e-40, dtype=torch.float32, device="cpu").mul(1).item() > 0,
         "torch precision": (torch.get_float32_matmul_precision(), torch.is_anomaly_enabled()),
         "numpy errors": (np.geterr(), np.get_printoptions()),
         "pandas": {name: pd.get_option(name) for name in ("compute.use_numexpr", "display.max_rows")},

@@ -239,6 +239,8 @@ def _pooled_shift(scores: Floats, level: float) -> tuple[Floats, bool]:
     A score is divided by the size of the other scores of its step, as the coming one will be. The mean square
     over all steps counts as one further score of each, so that a step with few or none has a size too.
     """
+    exponent = np.frexp(np.abs(scores[np.isfinite(scores)]).max(initial=0.0))[1]
+    scores = np.ldexp(scores, -exponent)  # (M, H) exactly, since squares of large ones would overflow
     square = np.nan_to_num(scores**2)  # (M, H)
     count = np.isfinite(scores).sum(axis=0)  # (H,)
     prior = square.sum() / count.sum()
@@ -249,7 +251,8 @@ def _pooled_shift(scores: Floats, level: float) -> tuple[Floats, bool]:
     )
     rank = int(_rank(np.array(len(pool)), level))
     kept = min(max(rank, 1), len(pool))
-    shift: Floats = pool[kept - 1] * np.sqrt(total / (count + 1))  # (H,)
+    with np.errstate(over="ignore"):  # what is infinite then is refused with the forecast
+        shift: Floats = np.ldexp(pool[kept - 1] * np.sqrt(total / (count + 1)), exponent)  # (H,)
     return shift, kept != rank
 
 

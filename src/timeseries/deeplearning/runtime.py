@@ -167,7 +167,7 @@ def without_denormals(device: str) -> Iterator[None]:
     long for such numbers: up to ten times for a step, measured. Helpers compute as the thread that started
     them did at that time, so they are started anew. What a caller has set already stays.
     """
-    flushes = not torch.tensor(DENORMAL).mul(1).item()
+    flushes = not torch.tensor(DENORMAL, dtype=torch.float32, device="cpu").mul(1).item()
     if device != "cpu" or flushes or not torch.set_flush_denormal(True):
         yield
         return
