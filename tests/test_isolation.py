@@ -433,6 +433,7 @@ def answer(context):
 
 big = torch.rand(2000, 2000) @ torch.rand(2000, 2000)  # (2000, 2000): begins the threads of OpenMP
 fitted(0)
+big @ big  # (2000, 2000): again, since a fit ends them
 context = multiprocessing.get_context("fork")
 alone, threads = answer(context)
 assert threads == 1, threads

@@ -181,6 +181,8 @@ def without_denormals(device: str) -> Iterator[None]:
 
 def _dismiss_helpers() -> None:
     """End the threads that help this one to compute; the next operation that needs some starts others."""
+    if number_of_threads() == 1:  # after a fork, whose helpers stayed behind and would be waited for
+        return
     for library in _openmp().lib_controllers:
         pause = getattr(library.dynlib, "omp_pause_resource_all", None)
         if library.prefix == "libgomp" and pause is not None:  # others would end those of all threads
