@@ -125,7 +125,7 @@ class Race:
 
     def __init__(self, threads: int, pairs: int, results: Path) -> None:
         self.threads, self.pairs, self.results = threads, pairs, results
-        self.head = {"run": datetime.datetime.now().isoformat(timespec="seconds"), "machine": describe()}
+        self.head = {"run": datetime.datetime.now().isoformat(timespec="seconds")}
         self.contenders: dict[str, ContenderProcess] = {}
 
     def run(self, case: Case, names: list[str]) -> None:
@@ -172,7 +172,7 @@ class Race:
     def start(self, task: str, names: list[str]) -> None:
         """Write what runs in this task, of which the tables are headed."""
         versions = {name: self.contender(name).ask(do="describe") for name in names}
-        self._write({"task": task, "versions": versions, "threads": self.threads})
+        self._write({"machine": describe(), "task": task, "versions": versions, "threads": self.threads})
 
     def end(self) -> None:
         """End all processes."""
@@ -238,14 +238,22 @@ def run(options: argparse.Namespace) -> None:
         }
         for task in options.tasks:
             names = names_of(task, options.peers)
+            chosen = titled(options.case, cases[task]()) if task in cases else []
             race.start(task, names)
             if task == "reach":
                 race.reach(names, file, options.seeds)
-            else:
-                for case in cases[task]():
-                    if options.case in case.label:
-                        race.run(case, names)
+            for case in chosen:
+                race.run(case, names)
             race.end()
+
+
+def titled(text: str, cases: list[Case]) -> list[Case]:
+    """Return the cases whose title holds a text; refuse one that none holds."""
+    chosen = [case for case in cases if text in case.label]
+    if not chosen:
+        titles = "".join(f"\n    {case.label}" for case in cases)
+        raise SystemExit(f"--case {text!r} is in no title. Take a part of one of these:{titles}")
+    return chosen
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """The tables of the race say what was measured: by hand, from lines as the script writes them."""
 
+import pytest
+
 import speed
 import speed_tables
 
@@ -8,7 +10,6 @@ def line(contender, number, *answers, steps=(10, 110), task="train", case="LSTM"
     asked = [{"steps": count} for count in steps]
     return {
         "run": "2026-01-01T00:00:00",
-        "machine": "a machine",
         "task": task,
         "case": case,
         "contender": contender,
@@ -45,6 +46,13 @@ def test_ratios_are_taken_round_by_round_and_their_spread_is_shown():
     assert table[0] == "|  | ours, ms a step | darts |"
     assert table[2] == "| LSTM | 20 | 3 [2, 5] |"
     assert table[6] == "| LSTM | 5.8 | 3 [2, 5] |"  # 300 steps: all rounds are as many times longer
+
+
+def test_a_title_that_no_row_has_is_refused_with_those_there_are():
+    cases = speed.predict_cases("small")
+    assert [case.label for case in speed.titled("1 series", cases)] == ["1 series"]
+    with pytest.raises(SystemExit, match=r"--case 'two' is in no title.*\n    1 series\n    1000 series$"):
+        speed.titled("two", cases)
 
 
 def test_the_newest_measurement_of_every_case_counts_whatever_else_its_run_had():

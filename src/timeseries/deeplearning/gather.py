@@ -119,7 +119,7 @@ class Block:
         if largest is None:
             largest = np.maximum(_largest(values, walk, shape), np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
-        beyond = exponent - np.minimum(np.maximum(exponent, -LARGEST_EXPONENT), LARGEST_EXPONENT)  # (S, C)
+        beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
         self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
         self.anchor = anchor / self.unit  # (S, C)
         self.rows, self.observed = self._filled(walk)  # (margin+N, C) each; None: all are observed
@@ -300,8 +300,7 @@ class ResidentGather:
         starts = self._to_device(origin - back[0] + self.context - 1 + self.table.lead)  # (B,)
         at = self._to_device(series)  # (B,)
         span = self.values.spans(at, starts, longest, self.table.targets)  # (B, longest, D)
-        available = origin - self.table.offsets[series]  # (B,) rows of its own series before the origin
-        started = self._to_device(back <= available[:, None])  # (B, T')
+        started = self._to_device(back < self._available(series, origin)[:, None])  # (B, T')
         counts = started[:, :, None, None].expand(-1, -1, self.horizon, span.shape[-1])  # (B, T', H, D)
         target = span.unfold(1, self.horizon, stride).transpose(2, 3)  # (B, T', H, D)
         if self.buffers.values.observed is not None:
@@ -311,12 +310,13 @@ class ResidentGather:
 
     def complete(self, series: Ints, origin: Ints) -> bool:
         """Tell whether every number of these windows and their targets is there."""
-        return self.buffers.values.observed is None and not self._rows_missing(series, origin).any()
+        return self.buffers.values.observed is None and bool(
+            (self._available(series, origin) >= self.context).all()
+        )
 
-    def _rows_missing(self, series: Ints, origin: Ints) -> npt.NDArray[np.bool_]:
-        """Return which windows begin before their own series does, (B,)."""
-        short: npt.NDArray[np.bool_] = origin - self.table.offsets[series] + 1 < self.context
-        return short
+    def _available(self, series: Ints, origin: Ints) -> Ints:
+        """Return how many rows of its own series each window has up to its origin, (B,)."""
+        return origin - self.table.offsets[series] + 1
 
     def _to_device(self, indices: npt.NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(indices)
@@ -331,7 +331,8 @@ class ResidentGather:
 
     def _observed(self, series: Ints, origin: Ints, rows: Tensor, past: Tensor) -> Tensor | None:
         """Return which numbers of ``past`` (B, T, F) are observed, None when all are."""
-        short = bool(self._rows_missing(series, origin).any())
+        available = self._available(series, origin)  # (B,)
+        short = bool((available < self.context).any())
         mask = self.buffers.values.observed
         if mask is None and not short:
             return None
@@ -340,7 +341,6 @@ class ResidentGather:
             values = _spans(mask[:, self.table.inputs], self.context, rows)  # (B, T, C)
             observed[..., : values.shape[-1]] = values
         if short:
-            available = origin - self.table.offsets[series] + 1  # (B,) rows of its own series
             start = self._to_device(self.context - available)  # (B,) the first step of its own series
             inside = torch.arange(self.context, device=self.device) >= start.unsqueeze(1)  # (B, T)
             observed &= inside.unsqueeze(-1)  # (B, T, F)
