@@ -109,7 +109,8 @@ def _places(panel: Panel, horizon: int, passed: int = 0) -> dict[Hashable, Any]:
     times = panel.future_times(passed + horizon)[:, passed:]  # (S, H)
     columns: dict[Hashable, Any] = {}
     if panel.shape == "long":
-        columns[panel.layout.id] = panel.id_column.repeat(horizon)
+        ids = [name for name in panel.ids for _ in range(horizon)]
+        columns[panel.layout.id] = pd.array(ids, dtype=panel.id_kind)
     columns[panel.layout.time] = panel.written(times[0] if panel.shape == "wide" else times.ravel())
     return columns
 

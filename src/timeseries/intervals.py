@@ -11,6 +11,7 @@ numbers are in scaled units: each series divided by its scale, so that the score
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -45,6 +46,16 @@ class Calibration:
     shifts: Floats  # (H, D, Q) what is added to it, in scaled units; 0 at the median
     notes: tuple[str, ...]  # what each interval rests on, one sentence each
 
+    @cached_property
+    def middle(self) -> int:
+        """The place of the median among the levels."""
+        return int(np.searchsorted(self.levels, MEDIAN))
+
+    @cached_property
+    def numbers(self) -> int:
+        """How many numbers per target the network has to give, P or fewer."""
+        return int(self.source.max()) + 1
+
     def apply(self, forecast: ArrayLike) -> Floats:
         """Return the calibrated quantiles of a forecast.
 
@@ -67,15 +78,14 @@ class Calibration:
             If the forecast has other steps, targets or numbers per target than the calibrated ones.
         """
         forecast = np.asarray(forecast, dtype=np.float64)
-        if forecast.shape[1:-1] != self.shifts.shape[:2] or forecast.shape[-1] <= self.source.max():
+        if forecast.shape[1:-1] != self.shifts.shape[:2] or forecast.shape[-1] < self.numbers:
             raise DataError(
                 f"The intervals were calibrated for forecasts of shape (M, H, D, P) with (H, D) = "
-                f"{self.shifts.shape[:2]} and P > {self.source.max()}, got {forecast.shape}. "
+                f"{self.shifts.shape[:2]} and P >= {self.numbers}, got {forecast.shape}. "
                 "Calibrate again for this forecast."
             )
         answer: Floats = forecast[..., self.source] + self.shifts  # (M, H, D, Q)
-        middle = int(np.searchsorted(self.levels, MEDIAN))
-        upper, lower = answer[..., middle:], answer[..., middle::-1]  # from the median outwards
+        upper, lower = answer[..., self.middle :], answer[..., self.middle :: -1]  # from the median outwards
         np.maximum.accumulate(upper, axis=-1, out=upper)
         np.minimum.accumulate(lower, axis=-1, out=lower)
         return answer

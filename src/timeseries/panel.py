@@ -403,9 +403,9 @@ class Panel:
         return like(frame.set_index(list(self.index)) if self.index else frame, self.library)
 
     @cached_property
-    def id_column(self) -> Any:
-        """Return the ids as pandas keeps a column of them, (S,): finding its kind takes longest."""
-        return pd.Index(self.ids, tupleize_cols=False).array
+    def id_kind(self) -> Any:
+        """The type of a pandas column of ids: to find it takes longer than to make the column."""
+        return pd.Index(self.ids, tupleize_cols=False).dtype
 
     def future_times(self, horizon: int) -> np.ndarray:
         """Make the stamps that follow each series.

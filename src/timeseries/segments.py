@@ -77,6 +77,10 @@ def taken(buffer: npt.NDArray[Any], starts: Ints, lengths: Ints) -> npt.NDArray[
 
 def _grouped(series: Ints, starts: Ints, lengths: Ints) -> Iterator[Piece]:
     """Yield as many stretches at once as have ``ROWS_AT_ONCE`` rows together, and at least one."""
+    if len(series) == 1:  # as in most forecasts of a service, where what follows would take longest
+        begin, count = int(starts[0]), int(lengths[0])
+        yield Piece(series, lengths, slice(begin, begin + count), slice(0, count))
+        return
     ends = np.cumsum(lengths)  # (stretches,)
     first = begin = 0
     while first < len(series):

@@ -177,6 +177,8 @@ class TransformedPanel:
         DataError
             If one of them has no transformed value.
         """
+        if not self.lost:
+            return row
         within = row - self.original.offsets[series]  # (M,)
         early = np.flatnonzero(within < self.lost)
         if len(early):

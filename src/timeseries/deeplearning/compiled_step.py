@@ -12,7 +12,6 @@ import numpy.typing as npt
 from timeseries.deeplearning.networks.recurrent import RecurrentNetwork
 from timeseries.deeplearning.one_step import Floats, Parts, Present, RecurrentStep
 from timeseries.deeplearning.window import Window
-from timeseries.intervals import MEDIAN
 from timeseries.units import Units
 
 LSTM, GRU, RNN_TANH, RNN_RELU = range(4)
@@ -33,9 +32,8 @@ class CompiledUnits(Units):
         steps, numbers = 1, 1
         if self.calibration is not None:
             made = self.calibration
-            middle = int(np.searchsorted(made.levels, MEDIAN))
-            self._shifts = made.source, made.shifts, middle
-            steps, numbers = len(made.shifts), made.source.max() + 1
+            self._shifts = made.source, made.shifts, made.middle
+            steps, numbers = len(made.shifts), made.numbers
         series, targets = self._targets[0].shape
         self.scaled(self.center)  # compiles now, not when the first observation comes
         self.answer(np.zeros((series, steps, targets, numbers), dtype=np.float32))

@@ -282,8 +282,10 @@ def forecast(
     with torch.inference_mode(), as_written(gather.device.type), told_of_memory(job, ADVICE):
         for first in range(0, len(origins), FORECAST_BATCH):
             part = slice(first, first + FORECAST_BATCH)
-            parts.append(network(gather.window(series[part], origins[part])).cpu())  # (B, H, D, P)
-    scaled = np.sort(torch.cat(parts).double().numpy(), axis=-1)  # (M, H, D, P)
+            said = network(gather.window(series[part], origins[part]))  # (B, H, D, P)
+            parts.append(said.double().cpu().numpy())
+    scaled: Floats = np.concatenate(parts)  # (M, H, D, P)
+    scaled.sort(axis=-1)
     if calibration is not None:
         scaled = calibration.apply(scaled)  # (M, H, D, Q)
     center, spread = (part[series][:, None, :, None] for part in scale)  # (M, 1, D, 1) each
@@ -301,8 +303,9 @@ def refuse_not_finite(
 
     ``series`` and ``rows`` (M,) are those of their origins, rows counted from the start of the series.
     """
-    bad = np.flatnonzero(~np.isfinite(answer).all(axis=(1, 2, 3)))
-    if len(bad):
+    finite = np.isfinite(answer)  # (M, H, D, P)
+    if not finite.all():
+        bad = np.flatnonzero(~finite.all(axis=(1, 2, 3)))
         within = bool(np.isfinite(before[bad[0]]).all())
         raise TrainingError(
             f"{len(bad)} of {len(answer)} forecasts are not finite, the first of series "

@@ -119,8 +119,8 @@ class Block:
         if largest is None:
             largest = np.maximum(_largest(values, walk, shape), np.abs(anchor))  # (S, C)
         exponent = np.frexp(largest)[1]  # (S, C)
-        beyond = exponent - np.clip(exponent, -LARGEST_EXPONENT, LARGEST_EXPONENT)  # (S, C)
-        self.unit = np.ldexp(1.0, np.where(largest > 0, beyond, 0))  # (S, C)
+        within = np.minimum(np.maximum(exponent, -LARGEST_EXPONENT), LARGEST_EXPONENT)  # (S, C)
+        self.unit = np.ldexp(1.0, np.where(largest > 0, exponent - within, 0))  # (S, C)
         self.anchor = anchor / self.unit  # (S, C)
         self.rows, self.observed = self._filled(walk)  # (margin+N, C) each; None: all are observed
 

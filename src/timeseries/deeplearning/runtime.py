@@ -97,10 +97,18 @@ def threads(number: int | None) -> Iterator[None]:
         torch.set_num_threads(found)
 
 
-def one_thread() -> AbstractContextManager[Any]:
+@contextmanager
+def one_thread() -> Iterator[None]:
     """Compute with one thread of the CPU in the thread that calls; others, and the process, keep theirs."""
-    limit: AbstractContextManager[Any] = _openmp().limit(limits=1)
-    return limit
+    libraries = _openmp().lib_controllers
+    found = [library.get_num_threads() for library in libraries]
+    for library in libraries:
+        library.set_num_threads(1)
+    try:
+        yield
+    finally:
+        for library, number in zip(libraries, found, strict=True):
+            library.set_num_threads(number)
 
 
 @cache
@@ -116,7 +124,7 @@ def number_of_threads() -> int:
 @contextmanager
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
-    elsewhere = torch.get_default_device().type != "cpu"
+    elsewhere = torch.empty(0).device.type != "cpu"  # a third of what get_default_device() takes
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # which costs a little for every operation
         not_mixed(device),
