@@ -61,8 +61,8 @@ class _Progress(Callback):
     def epoch(self, record: EpochRecord) -> None:
         """Take over the losses of an epoch."""
         self.epochs = record["epoch"] + 1
-        validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:.4f}"
-        self.losses = f"  train_loss {record['train_loss']:.4f}{validation}"
+        validation = "" if record["val_loss"] is None else f"  val_loss {record['val_loss']:#.4g}"
+        self.losses = f"  train_loss {record['train_loss']:#.4g}{validation}"
 
     def _state(self, now: float) -> str:
         return (
