@@ -11,7 +11,7 @@ from timeseries.deeplearning.runtime import told_of_memory
 from timeseries.errors import MemoryLimitError
 
 SCRIPT = """
-import resource, sys
+import ctypes, resource, sys
 import timeseries.deeplearning.checkpoint as checkpoint
 from timeseries.cli import main
 
@@ -19,8 +19,10 @@ written = checkpoint.artifact.write
 
 def write_and_starve(path, what):
     written(path, what)
+    ctypes.CDLL(None).malloc_trim(0)  # or the next step could do with what the first has left
     size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (size + 10_000_000,) * 2)
+    _, most = resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (size + 10_000_000, most))
 
 checkpoint.artifact.write = write_and_starve
 main(sys.argv[1:])
