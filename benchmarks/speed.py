@@ -277,6 +277,8 @@ def main() -> None:
     if not options.tables:
         torch.set_num_threads(options.threads)  # which describe() shows
         run(options)
+    elif not options.results.exists():
+        parser.error(f"--results: there is no file {options.results}")
     lines = [json.loads(line) for line in options.results.read_text().splitlines()]
     print_tables(lines, options.tasks)
 
