@@ -256,6 +256,14 @@ def titled(text: str, cases: list[Case]) -> list[Case]:
     return chosen
 
 
+def positive(text: str) -> int:
+    """Read a whole number above 0, as argparse wants it told."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number >= 1, got {text}")
+    return number
+
+
 def main() -> None:
     """Run what is wanted and print its tables."""
     tasks = ("train", "reach", "predict", "backtest")
@@ -265,19 +273,19 @@ def main() -> None:
     )
     parser.add_argument("--tasks", nargs="+", choices=tasks, default=list(tasks))
     parser.add_argument("--results", type=Path, default=RESULTS, help="file of the measurements")
-    parser.add_argument("--pairs", type=int, default=5, help="rounds after the warm-up")
-    parser.add_argument("--seeds", type=int, default=3, help="rounds of reach")
+    parser.add_argument("--pairs", type=positive, default=5, help="rounds after the warm-up")
+    parser.add_argument("--seeds", type=positive, default=3, help="rounds of reach")
     parser.add_argument("--cells", nargs="+", choices=CELLS, default=CELLS, help="of the networks to train")
     parser.add_argument("--case", default="", help="only rows whose title holds this text")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=PRECISIONS)
     parser.add_argument("--sizes", choices=("small", "all"), default="all")
-    parser.add_argument("--threads", type=int, default=2, help="of every contender")
+    parser.add_argument("--threads", type=positive, default=2, help="of every contender")
     parser.add_argument("--tables", action="store_true", help="print those of the last runs; run nothing")
     options = parser.parse_args()
     if not options.tables:
         torch.set_num_threads(options.threads)  # which describe() shows
         run(options)
-    elif not options.results.exists():
+    elif not options.results.is_file():
         parser.error(f"--results: there is no file {options.results}")
     lines = [json.loads(line) for line in options.results.read_text().splitlines()]
     print_tables(lines, options.tasks)

@@ -1,5 +1,7 @@
 """The tables of the race say what was measured: by hand, from lines as the script writes them."""
 
+import argparse
+
 import pytest
 
 import speed
@@ -53,6 +55,12 @@ def test_a_title_that_no_row_has_is_refused_with_those_there_are():
     assert [case.label for case in speed.titled("1 series", cases)] == ["1 series"]
     with pytest.raises(SystemExit, match=r"--case 'two' is in no title.*\n    1 series\n    1000 series$"):
         speed.titled("two", cases)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "1.5", "two"])
+def test_a_number_of_rounds_that_is_none_is_refused(text):
+    with pytest.raises((argparse.ArgumentTypeError, ValueError), match=text):
+        speed.positive(text)
 
 
 def test_the_newest_measurement_of_every_case_counts_whatever_else_its_run_had():

@@ -124,7 +124,7 @@ def number_of_threads() -> int:
 @contextmanager
 def as_written(device: str) -> Iterator[None]:
     """Compute in the types of the given tensors; new ones are on the CPU unless a device is named."""
-    elsewhere = torch.empty(0).device.type != "cpu"  # a third of what get_default_device() takes
+    elsewhere = torch.empty(0).device.type != "cpu"  # sooner than get_default_device()
     with (
         torch.device("cpu") if elsewhere else nullcontext(),  # which costs a little for every operation
         not_mixed(device),
