@@ -29,8 +29,8 @@ import sets
 from machine import describe
 from timeseries import Backtest, Forecaster, Panel, TableLayout, baselines
 from timeseries.backtesting import backtest
-from timeseries.deeplearning.recipes import RECIPES
 from timeseries.metrics import seasonal_scale
+from timeseries.recipes import RECIPES
 from timeseries.splits import Origins, rolling_origins, training_rows
 
 Floats = npt.NDArray[np.float64]

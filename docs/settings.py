@@ -7,8 +7,8 @@ from dataclasses import fields
 from pathlib import Path
 
 from timeseries.deeplearning.models import MODELS, WindowRegressor
-from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.training_settings import TrainingSettings
+from timeseries.recipes import RECIPES
 from timeseries.settings import Span
 
 PAGE = Path(__file__).parent / "settings.md"
@@ -39,7 +39,8 @@ def table(cls: type, skipped: frozenset[str] = frozenset()) -> str:
         rule = field.metadata.get("rule")
         if rule is None or field.name in skipped:
             continue
-        choices = f" One of {', '.join(f'`{choice}`' for choice in rule.choices)}." if rule.choices else ""
+        named = ", ".join(f"`{choice}`" for choice in rule.choices)
+        choices = f" One of {named}." if len(rule.choices) > 1 else ""
         rows.append(f"| `{field.name}` | `{field.default!r}` | {rule.help}{choices}{searched(rule.search)} |")
     return "\n".join(rows)
 

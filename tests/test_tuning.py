@@ -20,7 +20,6 @@ from timeseries import Forecaster, LSTMModel, NLinearModel, Span, search_space, 
 from timeseries.comparison import TimeBudget
 from timeseries.deeplearning.history import Callback
 from timeseries.deeplearning.models import MODELS
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.errors import (
     ArtifactError,
     BusyError,
@@ -29,6 +28,7 @@ from timeseries.errors import (
     SettingError,
     TrainingError,
 )
+from timeseries.recipes import NAMES
 from timeseries.study import COMPLETE, FAILED, PRUNED, Study, opened
 
 QUICK = {"horizon": 4, "context_length": 8, "max_steps": 6}

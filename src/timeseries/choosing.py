@@ -11,7 +11,6 @@ import pandas as pd
 
 from timeseries.backtesting import REFERENCE
 from timeseries.comparison import ERRORS, OutOfTime, TimeBudget, error_of, of_points
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.errors import (
     MemoryLimitError,
     SettingError,
@@ -25,6 +24,7 @@ from timeseries.forecaster import Forecaster
 from timeseries.named_forecasters import forecasters_of
 from timeseries.notes import tell
 from timeseries.panel import Panel
+from timeseries.recipes import NAMES
 from timeseries.table_forecaster import Table
 
 CANDIDATES = ("nlinear", "dlinear", "mlp", "lstm", "gru", "patchtst")

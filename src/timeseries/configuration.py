@@ -11,10 +11,10 @@ from sklearn.base import clone
 
 from timeseries.deeplearning.losses import QUANTILE_LOSSES
 from timeseries.deeplearning.models import CustomModel, WindowRegressor, model_class
-from timeseries.deeplearning.recipes import NAMES, OF_SEASON, RECIPES, Recipe
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.errors import SettingError, shown, unknown_name
 from timeseries.panel import TableLayout
+from timeseries.recipes import NAMES, OF_SEASON, RECIPES, Recipe
 from timeseries.settings import Settings, setting_names
 
 COVERAGE = (0.8, 0.95)  # intervals that every forecast carries unless told otherwise

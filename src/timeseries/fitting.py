@@ -14,7 +14,7 @@ from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, s
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
 from timeseries.deeplearning.history import Callback, best_epoch
 from timeseries.deeplearning.models import WindowRegressor
-from timeseries.deeplearning.rehearsal import Rehearsal, choose_device, choose_precision
+from timeseries.deeplearning.rehearsal import Rehearsal, choose_device, choose_precision, choose_threads
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, memory_of, series_table
 from timeseries.in_sample import measure
@@ -165,6 +165,7 @@ def fit_model(
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    model.set_params(threads=choose_threads(model, gather, train))
     model.set_params(precision=choose_precision(model, gather, train))
     keeper = None if kept is None else kept.run("first")
     trained = fit_network(model, gather, train, later if held.choose else None, callback, keeper=keeper)
@@ -252,6 +253,7 @@ def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[st
     model = clone(model).set_params(device=choose_device(model, table, scaling, train))
     buffers = Buffers(table, context=model.sequence_length, device=model.device)
     gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    model.set_params(threads=choose_threads(model, gather, train))
     return Rehearsal(model.set_params(precision=choose_precision(model, gather, train)), gather, train)
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.errors import SettingError, require_known
 from timeseries.forecaster import Forecaster
+from timeseries.recipes import NAMES
 
 
 def forecasters_of(names: Sequence[str], settings: dict[str, Any]) -> list[Forecaster]:

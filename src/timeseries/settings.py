@@ -22,6 +22,7 @@ EXPECTED: dict[Any, str] = {
     Callable: "a class or function",
     Mapping: "a dictionary",
     (Real, str): "a number or a text",
+    (Integral, str): "a whole number or 'auto'",
 }
 
 
@@ -120,14 +121,14 @@ class Rule(NamedTuple):
         if self.constant:
             only = self.choices[0]
             return None if value == only else f"{name} must be {only!r}, got {value!r}: {self.help}"
-        if self.choices and value not in self.choices:
+        if self.choices and isinstance(value, str) and value not in self.choices:
             return str(unknown_name(name.removeprefix("every "), value, known=self.choices)).rstrip(".")
-        if self.kind in (Integral, Real):
+        if self.kind in (Integral, Real, (Integral, str)) and not isinstance(value, str):
             return self._out_of_range(name, value)  # type: ignore[arg-type]
         return None
 
     def _out_of_range(self, name: str, value: float) -> str | None:
-        largest = LARGEST_WHOLE if self.kind is Integral else sys.float_info.max
+        largest = sys.float_info.max if self.kind is Real else LARGEST_WHOLE
         low = -largest if self.low is None else self.low
         high = largest if self.high is None else self.high
         if low <= value <= high:

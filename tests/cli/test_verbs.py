@@ -20,9 +20,9 @@ from timeseries.datasets import DATASETS, load_airpassengers
 from timeseries.deeplearning.artifact import read
 from timeseries.deeplearning.checkpoint import RunKeeper
 from timeseries.deeplearning.models import MODELS
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.ensemble import Ensemble
 from timeseries.forecaster import Forecaster
+from timeseries.recipes import NAMES
 
 SMALL = ["--model", "nlinear", "--horizon", "3", "--context-length", "6", "--set", "max_steps=2"]
 

@@ -7,7 +7,7 @@ import torch
 
 from timeseries import Callback, Forecaster, LSTMModel
 from timeseries.deeplearning.models import MODELS, CustomModel
-from timeseries.deeplearning.recipes import RECIPES
+from timeseries.recipes import RECIPES
 
 pytestmark = [
     pytest.mark.gpu,

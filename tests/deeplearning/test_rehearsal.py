@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from torch import nn
@@ -22,10 +23,12 @@ from timeseries.deeplearning.rehearsal import (
     Rehearsal,
     choose_device,
     choose_precision,
+    choose_threads,
     find_batch_size,
     find_learning_rate,
 )
 from timeseries.deeplearning.runtime import seeded
+from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import MemoryLimitError, SettingError, TrainingError
 from timeseries.windows import Permutation, index_windows
 
@@ -356,10 +359,71 @@ def test_auto_takes_float32_where_there_is_no_bfloat16(monkeypatch, caplog):
     assert caplog.messages == ["precision='auto' chose float32: cpu does not compute with bfloat16"]
 
 
-def test_what_was_chosen_is_kept_in_the_fitted_model(monkeypatch):
+@pytest.mark.parametrize(("most", "tried"), [(2, [1, 2]), (6, [1, 2, 4, 6]), (8, [1, 2, 4, 8])])
+def test_auto_takes_the_number_of_threads_whose_best_step_is_shortest(most, tried, monkeypatch, caplog):
+    rounds = iter([*(0.003 for _ in tried), *(0.001 if number == 2 else 0.002 for number in tried[::-1])])
+    asked = []
+
+    def pace(self):
+        asked.append(self.model.threads)
+        return Pace(next(rounds))
+
+    monkeypatch.setattr(rehearsal, "number_of_threads", lambda: most)
+    monkeypatch.setattr(Rehearsal, "pace", pace)
+    with caplog.at_level(logging.INFO, logger="timeseries"):
+        assert choose_threads(make(threads="auto"), gather(), TRAIN) == 2
+    assert asked == [*tried, *tried[::-1]]
+    measured = ", ".join(f"{number}: {1 if number == 2 else 2} ms" for number in tried)
+    assert caplog.messages == [f"threads='auto' chose 2: a step took: {measured}"]
+
+
+@pytest.mark.parametrize("named", [None, 3])
+def test_threads_that_are_not_left_open_are_not_tried(named):
+    assert choose_threads(make(threads=named), None, None) == named
+
+
+def test_where_the_process_has_one_thread_nothing_is_tried(monkeypatch, caplog):
+    monkeypatch.setattr(rehearsal, "number_of_threads", lambda: 1)
+    with caplog.at_level(logging.INFO, logger="timeseries"):
+        assert choose_threads(make(threads="auto"), None, None) == 1
+    assert caplog.messages == ["threads='auto' chose 1: the process has no more"]
+
+
+@pytest.mark.parametrize("most", [1, 2])
+def test_what_is_timed_computes_with_the_threads_it_is_tried_with(most, monkeypatch):
+    monkeypatch.setattr(rehearsal, "number_of_threads", lambda: most)
+    seen = []
+    monkeypatch.setattr(Trainer, "pace", lambda *_: seen.append(torch.get_num_threads()) or Pace(1.0))
+    before = torch.get_num_threads()
+    choose_threads(make(threads="auto"), gather(), TRAIN)
+    assert seen == {1: [], 2: [1, 2, 2, 1]}[most]
+    assert torch.get_num_threads() == before
+
+
+AUTO = {"precision": "auto", "threads": "auto", "device": "auto"}
+
+
+def test_what_was_chosen_is_kept_in_the_fitted_model_and_gives_the_same_weights_by_name(monkeypatch):
     monkeypatch.setattr(rehearsal, "has_bfloat16", lambda device: False)
-    forecaster = Forecaster("nlinear", horizon=2, max_steps=2, precision="auto").fit(load_airpassengers())
-    assert forecaster.fitted_.model.precision == "float32"
+    monkeypatch.setattr(rehearsal, "available_devices", lambda: ["cpu"])
+    settings = {"horizon": 2, "max_steps": 2}
+    chosen = Forecaster("nlinear", **settings, **AUTO).fit(load_airpassengers())
+    found = {name: getattr(chosen.fitted_.model, name) for name in AUTO}
+    assert found == {"precision": "float32", "threads": torch.get_num_threads(), "device": "cpu"}
+    named = Forecaster("nlinear", **settings, **found).fit(load_airpassengers())
+    pd.testing.assert_frame_equal(chosen.predict(), named.predict(), check_exact=True)
+
+
+def test_what_was_chosen_is_kept_in_the_file_of_an_estimator_whose_own_settings_stay(monkeypatch, tmp_path):
+    monkeypatch.setattr(rehearsal, "has_bfloat16", lambda device: False)
+    monkeypatch.setattr(rehearsal, "available_devices", lambda: ["cpu"])
+    X, y = np.random.default_rng(0).normal(size=(2, 30, 1))  # (n, 1) each
+    model = NLinearModel(sequence_length=4, epochs=1, **AUTO).fit(X, y[:, 0])
+    assert {name: model.settings()[name] for name in AUTO} == AUTO
+    model.save(tmp_path / "m")
+    stored = NLinearModel.load(tmp_path / "m").settings()
+    found = {name: stored[name] for name in AUTO}
+    assert found == {"precision": "float32", "threads": torch.get_num_threads(), "device": "cpu"}
 
 
 def test_bfloat16_is_refused_where_there_is_none(monkeypatch):

@@ -2,6 +2,7 @@
 
 from numbers import Integral
 
+import numpy as np
 import pytest
 
 from timeseries.deeplearning.training_settings import TrainingSettings
@@ -56,6 +57,26 @@ def test_all_problems_are_reported_together():
 def test_quantiles_increase_and_hold_the_median(quantiles, problem):
     with pytest.raises(SettingError, match=problem):
         Model(loss="pinball", quantiles=quantiles).check_settings()
+
+
+@pytest.mark.parametrize("threads", [None, 1, 1024, np.int64(2), "auto"])
+def test_threads_are_a_number_or_left_open(threads):
+    Model(threads=threads).check_settings()
+
+
+@pytest.mark.parametrize(
+    ("threads", "problem"),
+    [
+        (0, "threads must be between 1 and 1024, got 0"),
+        (1025, "threads must be between 1 and 1024, got 1025"),
+        (1.5, "threads must be a whole number or 'auto', got 1.5"),
+        (True, "threads must be a whole number or 'auto', got True"),
+        ("all", r"Unknown threads 'all'\. Known: auto"),
+    ],
+)
+def test_other_threads_are_refused(threads, problem):
+    with pytest.raises(SettingError, match=problem):
+        Model(threads=threads).check_settings()
 
 
 def test_quantiles_without_their_loss_are_refused():

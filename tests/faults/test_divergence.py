@@ -9,9 +9,9 @@ from click.testing import CliRunner
 
 from timeseries.cli import main
 from timeseries.deeplearning.models.lstm import LSTMModel
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.errors import NotFittedError, TrainingError
 from timeseries.forecaster import Forecaster
+from timeseries.recipes import NAMES
 
 
 def table():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from timeseries.deeplearning.recipes import NAMES
 from timeseries.errors import SettingError, did_you_mean, shown, unknown_name
+from timeseries.recipes import NAMES
 
 if TYPE_CHECKING:
     from timeseries.forecaster import Forecaster

@@ -156,7 +156,8 @@ class CheckpointFile:
     def __init__(self, wanted: Checkpoints, identity: Mapping[str, Any]) -> None:
         self.wanted = wanted
         self.identity = {"library": __version__, "torch": torch.__version__, **identity}
-        self.threads = identity["settings"].get("threads") or torch.get_num_threads()
+        told = identity["settings"].get("threads")
+        self.threads = told if isinstance(told, int) else torch.get_num_threads()
         self.runs: dict[str, Any] = {}
         self.arrays: dict[str, npt.NDArray[Any]] = {}
         if wanted.resume is not None:

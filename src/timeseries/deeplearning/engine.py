@@ -59,7 +59,7 @@ class Model(LoopSettings, Protocol):
     last_value_residual: bool
     every_position: bool
     device: str
-    threads: int | None
+    threads: int | str | None
     seed: int
 
     def build_network(self, sizes: Sizes) -> ForecastNetwork:

@@ -16,10 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from timeseries.combination import COMBINATIONS
-from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.strict_json import shorten
 from timeseries.errors import ArtifactError
 from timeseries.frequency import Frequency
+from timeseries.recipes import RECIPES
 from timeseries.steps import STAMP
 from timeseries.target_transforms import TRANSFORMS
 

@@ -1,4 +1,4 @@
-"""A training tried on a copy: where it is fastest, which rate suits it, how large a batch should be."""
+"""A training tried on a copy: how it is fastest, which rate suits it, how large batches should be."""
 
 import copy
 import logging
@@ -18,6 +18,7 @@ from timeseries.deeplearning.runtime import (
     available_devices,
     check_precision,
     has_bfloat16,
+    number_of_threads,
     seeded,
     threads,
     told_of_memory,
@@ -55,6 +56,28 @@ def choose_device(model: Model, table: SeriesTable, scaling: Scaling, train: Win
     measured = ", ".join(f"{device} {1000 * seconds[device]:.3g} ms" for device in there)
     reason = "it is the only one here" if len(there) == 1 else f"a step took: {measured}"
     LOG.info("device='auto' chose %s: %s", chosen, reason)
+    return chosen
+
+
+def choose_threads(model: Model, gather: ResidentGather, train: WindowIndex) -> int | None:
+    """Return how many threads to train with: as the model says, or with threads='auto' what a trial says.
+
+    1, 2, 4, ... and as many as the process has are tried in two rounds, the second in reverse order; the best
+    time of each counts. What was chosen, and why, is logged under the name ``timeseries``.
+    """
+    if not isinstance(model.threads, str):
+        return model.threads
+    most = number_of_threads()
+    tried = sorted({2**power for power in range(most.bit_length())} | {most})
+    seconds = dict.fromkeys(tried, math.inf)
+    there = copy.copy(model)
+    for number in [*tried, *reversed(tried)] if len(tried) > 1 else []:
+        there.threads = number
+        seconds[number] = min(seconds[number], Rehearsal(there, gather, train).pace().step)
+    chosen = min(tried, key=seconds.__getitem__)
+    measured = ", ".join(f"{number}: {1000 * seconds[number]:.3g} ms" for number in tried)
+    reason = "the process has no more" if len(tried) == 1 else f"a step took: {measured}"
+    LOG.info("threads='auto' chose %d: %s", chosen, reason)
     return chosen
 
 

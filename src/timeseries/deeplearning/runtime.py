@@ -87,10 +87,10 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 
 @contextmanager
-def threads(number: int | None) -> Iterator[None]:
-    """Compute with so many threads of the CPU, within a turn; None: with as many as the process has set."""
+def threads(number: int | str | None) -> Iterator[None]:
+    """Compute with so many threads of the CPU, within a turn; no number: with as many as the process has."""
     found = torch.get_num_threads()
-    torch.set_num_threads(found if number is None else number)
+    torch.set_num_threads(number if isinstance(number, int) else found)
     try:
         yield
     finally:

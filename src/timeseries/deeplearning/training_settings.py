@@ -143,8 +143,14 @@ class TrainingSettings(Settings):
         str,
         choices=PRECISIONS,
     )
-    threads: int | None = setting(
-        None, "Threads of the CPU while training; None: as the process has it.", Integral, low=1, high=1024
+    threads: int | str | None = setting(
+        None,
+        "Threads of the CPU while training; None: as many as the process has; auto: that many or fewer, as a "
+        "few timed steps are fastest.",
+        (Integral, str),
+        low=1,
+        high=1024,
+        choices=("auto",),
     )
     seed: int = setting(
         0,

@@ -17,9 +17,9 @@ from timeseries.deeplearning.models.bilstm import BiLSTMModel
 from timeseries.deeplearning.models.gru import GRUModel
 from timeseries.deeplearning.models.lstm import LSTMModel
 from timeseries.deeplearning.models.rnn import RNNModel
-from timeseries.deeplearning.recipes import RECIPES
 from timeseries.deeplearning.window import Sizes, Window
 from timeseries.errors import DataError, SettingError
+from timeseries.recipes import RECIPES
 
 SIZES = Sizes(context=9, horizon=2, past=3, autoregressive=False)
 

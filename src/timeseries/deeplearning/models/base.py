@@ -42,6 +42,7 @@ from timeseries.deeplearning.rehearsal import (
     Rehearsal,
     choose_device,
     choose_precision,
+    choose_threads,
     find_batch_size,
     find_learning_rate,
 )
@@ -190,7 +191,7 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         self.sizes_ = sizes_for(self, data.table)
         self.center_, self.scale_ = data.scaling.center, data.scaling.scale  # (1, F+D) each
         self.one_target_, self.one_per_sequence_ = data.targets.one_target, data.targets.one_per_sequence
-        self.fitted_settings_ = self.settings()
+        self.fitted_settings_ = placed.settings()
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -369,11 +370,12 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         return Rehearsal(placed, gather, data.train)
 
     def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
-        """Return a copy with device and precision that it is to train with, and the door to the windows."""
+        """Return a copy with device, threads and precision to train with, and the door to the windows."""
         scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
         placed.device = choose_device(self, data.table, scaling, data.train)
         buffers = Buffers(data.table, context=self.sequence_length, device=placed.device)
         gather = ResidentGather(buffers, scaling, horizon=self.horizon)
+        placed.threads = choose_threads(placed, gather, data.train)
         placed.precision = choose_precision(placed, gather, data.train)
         return placed, gather
 

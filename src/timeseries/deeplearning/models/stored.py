@@ -17,12 +17,11 @@ from timeseries.errors import ArtifactError
 
 def pack(model: Any) -> Artifact:
     """Return everything that a fitted estimator knows."""
-    device = next(model.network_.parameters()).device.type  # the one that "auto" chose
     as_fitted = copy(model).set_params(**model.fitted_settings_)
     manifest: dict[str, Any] = {
         "kind": "estimator",
         "model": model.name,
-        "settings": as_fitted.stored_settings() | {"device": device},
+        "settings": as_fitted.stored_settings(),
         "sizes": asdict(model.sizes_),
         "history": model.history_,
         "one_target": model.one_target_,
