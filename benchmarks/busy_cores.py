@@ -21,7 +21,7 @@ from machine import describe
 from peers.make_environments import PEERS
 from speed import in_turn, network, positive, tell
 
-FEW, MANY = 2, 12  # steps of a fit
+FEW, MANY = 2, 24  # steps of a fit
 BUSY = (0, 1, 2)  # cores that other work holds
 COUNTING = "while True: sum(range(100_000))"
 
