@@ -80,19 +80,18 @@ def training_cases(sizes: str, cells: Sequence[str], precisions: Sequence[str]) 
     In bfloat16 only the LSTM is, for whose layers PyTorch has such kernels.
     """
     one, many = (1, 8640), (1000, 1000)
-    steps = {(64, 20, 32): 300, (64, 96, 32): 100}  # by hidden size, context and batch
-    if sizes == "all":
-        steps |= {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20, (64, 384, 32): 20}
+    short = {(64, 20, 32): 300, (64, 96, 32): 100}  # steps by hidden size, context and batch
+    wide = {(64, 20, 256): 60, (64, 96, 256): 20, (128, 96, 256): 20}
+    long = {(64, 384, 32): 20}
+    every = [(one, short | wide | long), (many, short | wide)] if sizes == "all" else [(one, short)]
     kinds = [(cell, "float32") for cell in cells if "float32" in precisions]
     kinds += [("LSTM", "bfloat16")] if "bfloat16" in precisions and "LSTM" in cells else []
-    cases = [
-        training_case(network(cell, hidden, context=context, batch=batch, precision=kind), one, number)
+    return [
+        training_case(network(cell, hidden, context=context, batch=batch, precision=kind), series, number)
         for cell, kind in kinds
+        for series, steps in (every if kind == "float32" else every[:1])
         for (hidden, context, batch), number in steps.items()
     ]
-    if sizes == "all" and ("LSTM", "float32") in kinds:
-        cases.append(training_case(network(context=96, batch=32), many, 60))
-    return cases
 
 
 def training_case(told: Question, series: tuple[int, int], steps: int) -> Case:

@@ -3,8 +3,8 @@
 PyTorch for Linux brings the OpenMP of GCC. There a thread that waits for the others turns round in a loop for
 up to 15 ms before it sleeps; it reads how often from the environment when it is loaded, once. Where other
 work holds the cores, the one waited for does not run meanwhile, and as the layers of an LSTM wait at every
-step, a training takes tens to hundreds of times as long. Some 100 µs bridge what lies between two operations.
-Who waits how long changes no result.
+step, a training takes ten times as long, now and then hundreds of times. Some 100 µs bridge what lies between
+two operations. Who waits how long changes no result.
 """
 
 import ctypes
