@@ -28,7 +28,6 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.features", "timeseries.target_transforms"],
     ["timeseries.panel"],
     ["timeseries.answers", "timeseries.backtesting", "timeseries.transformed"],
-    ["timeseries.deeplearning.openmp"],
     ["timeseries.deeplearning"],
     ["timeseries.deeplearning.window", "timeseries.deeplearning.runtime", "timeseries.deeplearning.plan"],
     ["timeseries.deeplearning.history"],

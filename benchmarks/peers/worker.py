@@ -15,6 +15,7 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import torch
 from contenders import make
 from contenders.protocol import Contender, Network, NotPossibleError
 from contenders.series import hourly
@@ -34,8 +35,6 @@ class Tasks:
 
     def describe(self) -> Answer:
         """Return what runs here."""
-        import torch  # not at the top: whoever races decides what is loaded before it
-
         version = importlib.metadata.version(self.contender.distribution)
         return {"version": version, "torch": torch.__version__, "threads": torch.get_num_threads()}
 

@@ -3,14 +3,13 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, ClassVar
 
+import torch
+
 from contenders.protocol import LEARNING_RATE, Floats, Network
 from contenders.series import long_table
 from timeseries import Backtest, Forecaster, GRUModel, LSTMModel, Panel, RNNModel, TableLayout
 from timeseries.backtesting import backtest
 from timeseries.deeplearning.window import Window
-
-# isort: split
-import torch  # after the library, as it is for those who do not import it themselves
 
 if TYPE_CHECKING:
     import pandas as pd
