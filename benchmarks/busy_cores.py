@@ -5,8 +5,8 @@
     python benchmarks/busy_cores.py --peers             # ours and the loop by hand
 
 Other work is one process per core that is held, which counts. Every contender is a process of its own with
-two threads, ours also with one; they work in turn (A B C, C B A, ...). A step is the time of many steps less
-that of a few.
+two threads, ours also with one, and with two that wait shortly for each other (GOMP_SPINCOUNT); they work in
+turn (A B C, C B A, ...). A step is the time of many steps less that of a few.
 """
 
 import argparse
@@ -67,7 +67,11 @@ def main() -> None:
     parser.add_argument("--peers", nargs="*", choices=PEERS, default=PEERS)
     parser.add_argument("--pairs", type=positive, default=5, help="rounds after the warm-up")
     options = parser.parse_args()
-    contenders = {"ours": ContenderProcess(OURS, 2), "ours, one thread": ContenderProcess(OURS, 1)}
+    contenders = {
+        "ours": ContenderProcess(OURS, 2),
+        "ours, one thread": ContenderProcess(OURS, 1),
+        "ours, short waits": ContenderProcess(OURS, 2, GOMP_SPINCOUNT="2000"),
+    }
     contenders |= {name: ContenderProcess(name, 2) for name in ("by hand", *options.peers)}
     for name, contender in contenders.items():
         tell(f"{name} warms up")

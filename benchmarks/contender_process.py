@@ -18,8 +18,8 @@ SECONDS = 180.0  # that an answer may take
 class ContenderProcess:
     """Started when it is first asked, and again after it was ended for taking too long."""
 
-    def __init__(self, name: str, threads: int) -> None:
-        self.name, self.threads = name, threads
+    def __init__(self, name: str, threads: int, **variables: str) -> None:
+        self.name, self.threads, self.variables = name, threads, variables
         self.process: subprocess.Popen[str] | None = None
 
     def ask(self, **question: Any) -> Any:
@@ -48,7 +48,7 @@ class ContenderProcess:
 
     def _start(self) -> "subprocess.Popen[str]":
         python = python_of(self.name) if self.name in PEERS else sys.executable
-        environment = os.environ | _threads(self.threads)
+        environment = os.environ | _threads(self.threads) | self.variables
         pipe = subprocess.PIPE
         command = [python, WORKER, self.name]
         return subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True, env=environment)
