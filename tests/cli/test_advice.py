@@ -25,7 +25,8 @@ HEARD = (  # the files whose messages reach the command line
     ),
     *(SOURCE / f"{name}.py" for name in ("settings", "storage", "comparison", "study", "tuning", "choosing")),
     *(SOURCE / "deeplearning" / f"{name}.py" for name in ("checkpoint", "engine", "gather", "trainer")),
-    *(SOURCE / "deeplearning" / f"{name}.py" for name in ("recipes", "runtime", "training_settings")),
+    SOURCE / "recipes.py",
+    *(SOURCE / "deeplearning" / f"{name}.py" for name in ("runtime", "training_settings")),
 )
 UNHEARD = (  # what only Python can do wrong
     "layout must be a TableLayout",
