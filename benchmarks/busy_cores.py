@@ -1,8 +1,8 @@
 """What a training step takes while other work holds the cores: ours, a loop by hand, and the peers.
 
     python benchmarks/peers/make_environments.py
-    python benchmarks/busy_cores.py                    # about half an hour on 2 cores
-    python benchmarks/busy_cores.py --peers             # ours and the loop by hand
+    python benchmarks/busy_cores.py --peers neuralforecast darts keras    # 17 minutes on 2 cores
+    python benchmarks/busy_cores.py --peers                               # ours and the loop by hand
 
 Other work is one process per core that is held, which counts. Every contender is a process of its own with
 two threads, ours also with one, and with two that wait shortly for each other (GOMP_SPINCOUNT); they work in
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from statistics import median
 
-from contender_process import OURS, ContenderProcess
+from contender_process import OURS, SECONDS, ContenderProcess
 from machine import describe
 from peers.make_environments import PEERS
 from speed import in_turn, network, positive, tell
@@ -52,7 +52,7 @@ def shown(found: Sequence[float | None]) -> str:
     """Return the milliseconds of all rounds: median [smallest, largest]."""
     told = [1e3 * seconds for seconds in found if seconds is not None]
     if len(told) < len(found):
-        return "no answer within 180 s"
+        return f"no answer within {SECONDS:g} s"
     return f"{median(told):,.1f} [{min(told):,.1f}, {max(told):,.1f}]"
 
 
