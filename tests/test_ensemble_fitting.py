@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from timeseries import ensemble_fitting
+from timeseries.deeplearning.runtime import threads
 from timeseries.ensemble import Ensemble
 from timeseries.ensemble_fitting import HowToFit, Job
 from timeseries.errors import SettingError, TrainingError
@@ -63,6 +64,30 @@ def test_members_fitted_in_processes_are_the_same_bit_for_bit(capfd):
     told = capfd.readouterr().err
     assert "Member 1 of 2 (lstm, seed 0) is fitted:" in told
     assert "Member 2 of 2 (nlinear, seed 3) is fitted:" in told
+
+
+class Counting(nn.Module):
+    """Maps linearly, and knows with how many threads it learned."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.shape = (sizes.horizon, sizes.targets, sizes.outputs)
+        self.map = nn.Linear(sizes.context * sizes.past, sizes.horizon * sizes.targets * sizes.outputs)
+        self.register_buffer("threads", torch.zeros(()))
+
+    def forward(self, window):
+        if self.training:
+            self.threads.fill_(torch.get_num_threads())
+        return self.map(window.past.flatten(1)).unflatten(1, self.shape)
+
+
+@pytest.mark.parametrize(("settings", "number"), [({}, 2), ({"threads": 3}, 3)])
+def test_processes_share_the_threads_unless_a_member_says_how_many(settings, number):
+    members = [Forecaster(Counting, seed=seed, **SMALL, **settings) for seed in range(2)]
+    with threads(5):
+        ensemble = Ensemble(members).fit(table(), processes=2)
+    told = [member.fitted_.network.state_dict() for member in ensemble.members_]
+    assert [state["module.threads"].item() for state in told] == [number] * 2
 
 
 def test_what_a_process_raises_is_raised_here():

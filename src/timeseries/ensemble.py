@@ -153,9 +153,10 @@ class Ensemble(TableForecaster):
             As in `Forecaster.fit`. Weights and intervals of the combination come from the held-out rows,
             which no member learned from before it was fitted again on all rows.
         processes : int
-            Members that are fitted at a time, each in a process of its own with as many threads as this one
-            has (set ``threads=1`` for each to have one). They become what they would one after the other, bit
-            for bit on the CPU. A script needs ``if __name__ == "__main__":`` around what it runs.
+            Members that are fitted at a time, each in a process of its own with its share of the threads that
+            this one has. With ``threads`` among the settings they become what they would one after the other,
+            bit for bit on the CPU; without, the last bits may differ. A script needs
+            ``if __name__ == "__main__":`` around what it runs.
         verbose : bool
             Say what was found in the table, and how far the fit is.
 

@@ -211,8 +211,10 @@ def _named(jobs: Sequence[Job], number: int) -> str:
 def _fit_in_processes(jobs: Sequence[Job], processes: int) -> list[Member]:
     """Fit models in so many processes, each of which takes the next one when it is done with one.
 
-    None of them outlives this call.
+    They share the threads of this one, since more threads than cores wait for each other without end. None
+    of them outlives this call.
     """
+    share = max(1, number_of_threads() // processes)
     found: dict[int, list[Member]] = {}
     workers: dict[Connection, SpawnProcess] = {}
     context = get_context("spawn")  # a fork would copy the locks of threads as they happen to be
@@ -221,7 +223,7 @@ def _fit_in_processes(jobs: Sequence[Job], processes: int) -> list[Member]:
         try:
             for _ in range(processes):
                 receiver, sender = context.Pipe(duplex=False)
-                given = sender, jobs, taken, Path(folder), number_of_threads()
+                given = sender, jobs, taken, Path(folder), share
                 workers[receiver] = context.Process(target=_work, args=given, daemon=True)
                 with sender:  # closed here, or the end of the process would not be heard
                     _start(workers[receiver])
