@@ -1,12 +1,20 @@
 """What belongs to the process while a network trains."""
 
+import math
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from timeseries.deeplearning import runtime
+from timeseries.deeplearning.models.custom import CustomModel
+from timeseries.errors import SettingError
+
+able = pytest.mark.skipif(not torch.set_flush_denormal(False), reason="no such mode of this processor")
 
 
 class Recorder:
@@ -61,19 +69,65 @@ def test_other_c_libraries_are_left_alone(monkeypatch):
         pass
 
 
-def test_one_thread_is_for_the_calling_thread_alone():
-    def elsewhere():
-        with ThreadPoolExecutor(1) as other:
-            return other.submit(torch.get_num_threads).result()
+def elsewhere():
+    """Return with how many threads a thread begins to compute."""
+    with ThreadPoolExecutor(1) as other:
+        return other.submit(torch.get_num_threads).result()
 
-    with runtime.threads(2):
-        with runtime.one_thread():
-            assert torch.get_num_threads() == 1
+
+@pytest.mark.parametrize(
+    "alone", [runtime.one_thread, partial(runtime.threads, 1), partial(runtime.threads, 3)]
+)
+def test_a_number_of_threads_is_for_the_calling_thread_alone(alone):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with suppress(KeyError), alone():
+            assert torch.get_num_threads() in (1, 3)
             assert elsewhere() == 2
-        assert torch.get_num_threads() == 2
+            raise KeyError
+        assert torch.get_num_threads() == elsewhere() == 2
+    finally:
+        torch.set_num_threads(before)
 
 
-able = pytest.mark.skipif(not torch.set_flush_denormal(False), reason="no such mode of this processor")
+def test_several_threads_are_refused_in_a_forked_process(monkeypatch):
+    monkeypatch.setattr(runtime._process, "is_forked", True)
+    with runtime.threads(1), runtime.threads(None):
+        pass
+    with pytest.raises(SettingError, match=r"threads=2 is not possible in a forked process.*'spawn'"):
+        runtime.threads(2).__enter__()
+
+
+CONDITIONS = []
+
+
+class Observer(nn.Module):
+    """A linear map that notes under which conditions it learns."""
+
+    def __init__(self, sizes):
+        super().__init__()
+        self.shape = (sizes.horizon, sizes.targets, sizes.outputs)
+        self.map = nn.Linear(sizes.context * sizes.past, math.prod(self.shape))
+
+    def forward(self, window):
+        if self.training:
+            flushed = torch.tensor(runtime.DENORMAL).mul(1).item() == 0
+            CONDITIONS.append((torch.get_num_threads(), flushed, list(runtime._LIBC.told)))
+        return self.map(window.past.flatten(1)).unflatten(1, self.shape)
+
+
+@able
+def test_a_fit_and_its_trials_learn_with_the_threads_asked_for_without_denormals_and_keep_memory(library):
+    data = np.random.default_rng(0).normal(size=(60, 1))
+    model = CustomModel(network=Observer, sequence_length=6, epochs=1, threads=3)
+    for job in (model.fit, model.find_batch_size):
+        CONDITIONS.clear()
+        library.told.clear()
+        job(data, data[::-1, 0])
+        assert CONDITIONS
+        assert all(number == 3 and flushed for number, flushed, _ in CONDITIONS)
+        assert all(told[-2:] == [(-1, 1 << 30), (-3, 1 << 30)] for _, _, told in CONDITIONS)
 
 
 def denormal_gradients():

@@ -1,7 +1,8 @@
 """The one path from settings and windows to a fitted network, and from it to forecasts."""
 
 import copy
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
@@ -160,6 +161,18 @@ class Trained(NamedTuple):
     interrupted: bool
 
 
+@contextmanager
+def learning(model: Model) -> Iterator[None]:
+    """Draw and compute as a model does while it learns, in a fit and where one is tried."""
+    with (
+        seeded(model.seed, model.device),
+        threads(model.threads),
+        kept_memory(),
+        without_denormals(model.device),
+    ):
+        yield
+
+
 def fit_network(
     model: Model,
     gather: ResidentGather,
@@ -177,12 +190,7 @@ def fit_network(
     check_precision(model.precision, model.device)
     if start is None:
         refuse_large(model, sizes_for(model, gather.table))
-    with (
-        seeded(model.seed, model.device),
-        threads(model.threads),
-        kept_memory(),
-        without_denormals(model.device),
-    ):
+    with learning(model):
         network = build(model, sizes_for(model, gather.table)) if start is None else copy.deepcopy(start)
         network = network.to(model.device)
         job = f"Training on batches of {model.batch_size} windows (validation: {FORECAST_BATCH})"

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from timeseries.deeplearning.engine import Model, batches_of, build, sizes_for
+from timeseries.deeplearning.engine import Model, batches_of, build, learning, sizes_for
 from timeseries.deeplearning.gather import Batch, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.losses import make_loss
 from timeseries.deeplearning.networks.base import ForecastNetwork
@@ -19,10 +19,7 @@ from timeseries.deeplearning.runtime import (
     check_precision,
     has_bfloat16,
     number_of_threads,
-    seeded,
-    threads,
     told_of_memory,
-    without_denormals,
 )
 from timeseries.deeplearning.trainer import Trainer
 from timeseries.errors import MemoryLimitError, TrainingError, require_whole
@@ -157,7 +154,7 @@ class Rehearsal:
     def _try(self, action: Callable[[Trainer, ForecastNetwork, Batches], Result]) -> Result:
         model = self.model
         check_precision(model.precision, model.device)
-        with seeded(model.seed, model.device), threads(model.threads), without_denormals(model.device):
+        with learning(model):
             network = build(model, sizes_for(model, self.gather.table)).to(model.device)
             loss = make_loss(model.loss, model.quantiles)
             return action(

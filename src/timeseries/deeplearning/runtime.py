@@ -9,7 +9,8 @@ import os
 import platform
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
 from typing import Any
@@ -47,9 +48,14 @@ def check_device(device: str) -> None:
 
 
 def has_bfloat16(device: str) -> bool:
-    """Tell whether a device computes with bfloat16 itself; a CPU without it crashes in recurrent layers."""
+    """Tell whether a device computes with bfloat16 itself; a CPU without AVX-512 crashes in recurrent layers.
+
+    With AVX-512 alone a CPU does it by way of float32, which gains nothing.
+    """
     if device == "cpu":
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+        able = torch.cpu.get_capabilities()
+        itself = able.get("avx512_bf16") or able.get("amx_bf16")
+        return bool(itself and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
@@ -88,13 +94,37 @@ def seeded(seed: int, device: str) -> Iterator[None]:
 
 @contextmanager
 def threads(number: int | str | None) -> Iterator[None]:
-    """Compute with so many threads of the CPU, within a turn; no number: with as many as the process has."""
-    found = torch.get_num_threads()
-    torch.set_num_threads(number if isinstance(number, int) else found)
+    """Compute with so many threads of the CPU in the thread that calls; no number: with as many as it has.
+
+    PyTorch hands its number on to every thread that begins to compute, so others are told theirs at once.
+
+    Raises
+    ------
+    SettingError
+        For several threads in a forked process, which would wait for those that its parent has.
+    """
+    found = number_of_threads()
+    if not isinstance(number, int) or number == found:
+        yield
+        return
+    if _process.is_forked and number > 1:
+        raise SettingError(
+            f"threads={number} is not possible in a forked process: the threads that help its parent to "
+            "compute are missing there. Set threads=1, or start the process with the method 'spawn'."
+        )
+    others = _in_new_thread(number_of_threads)
+    torch.set_num_threads(number)
     try:
+        _in_new_thread(torch.set_num_threads, others)
         yield
     finally:
         torch.set_num_threads(found)
+        _in_new_thread(torch.set_num_threads, others)
+
+
+def _in_new_thread(call: Callable[..., Any], *given: Any) -> Any:
+    with ThreadPoolExecutor(1) as new:
+        return new.submit(call, *given).result()
 
 
 @contextmanager
@@ -173,7 +203,8 @@ def without_denormals(device: str) -> Iterator[None]:
 
     Gradients that reach back through hundreds of steps become that small, and some CPUs take many times as
     long for such numbers: up to ten times for a step, measured. Helpers compute as the thread that started
-    them did at that time, so they are started anew. What a caller has set already stays.
+    them did at that time, so they are started anew; a thread that a callback starts keeps it. What a caller
+    has set already stays.
     """
     flushes = not torch.tensor(DENORMAL, dtype=torch.float32, device="cpu").mul(1).item()
     if device != "cpu" or flushes or not torch.set_flush_denormal(True):
@@ -254,6 +285,17 @@ def set_random_state(device: str, states: dict[str, torch.Tensor]) -> None:
         torch.mps.set_rng_state(states["mps"])
 
 
+class _Process:
+    """Whether this process was forked from one that may have computed."""
+
+    is_forked = False
+
+    def forked(self) -> None:
+        """Compute with one thread: others stay behind at a fork, and would be waited for without end."""
+        self.is_forked = True
+        torch.set_num_threads(1)
+
+
+_process = _Process()
 if sys.platform != "win32":
-    # A fork leaves the threads of OpenMP behind, and a forked process would wait for them without end.
-    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
+    os.register_at_fork(after_in_child=_process.forked)
