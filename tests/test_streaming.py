@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 import torch
 
@@ -103,20 +104,20 @@ def test_bounds_and_whole_numbers_are_kept():
             np.testing.assert_allclose(found, expected, atol=1.0)  # a rounding apart
 
 
-def test_series_are_stepped_as_one_batch_and_each_as_if_alone():
+@pytest.mark.parametrize("engine", ["window", "torch", "numpy"])
+def test_series_are_stepped_as_one_batch_and_each_as_if_alone(engine):
     table = series(number=20)
     past, new = split(table)
     forecaster = Forecaster("gru", **TINY).fit(past)
-    together = forecaster.stream()
-    assert together.engine == "torch"  # many series
-    alone = forecaster.stream(past[past["unique_id"] == "s7"])
+    together = forecaster.stream(engine=engine)
+    alone = forecaster.stream(past[past["unique_id"] == "s7"], engine=engine)
     place = together.ids.index("s7")
     for values in new:
         answer = together.step(values)
         np.testing.assert_allclose(alone.step(values[place]), answer[place : place + 1], rtol=1e-6)
 
 
-@pytest.mark.parametrize("engine", ["numpy", "numba", "torch"])
+@pytest.mark.parametrize("engine", ["window", "numpy", "numba", "torch"])
 def test_a_copy_of_a_stream_goes_its_own_way(engine):
     stream = Forecaster("lstm", **TINY).fit(series()).stream(engine=engine)
     other, alone = copy.copy(stream), copy.deepcopy(stream)
@@ -228,12 +229,68 @@ def test_a_forecast_that_is_not_finite_is_refused_and_leaves_the_stream_as_it_wa
         forecaster.stream()
 
 
-@pytest.mark.parametrize("name", ["nlinear", "patchtst", "bilstm", "tcn", "attention_lstm"])
-def test_a_network_that_needs_its_whole_window_refuses_by_name(name):
+WINDOWED = ["nlinear", "patchtst", "bilstm", "tcn", "attention_lstm"]
+
+
+@pytest.mark.parametrize("name", WINDOWED)
+def test_a_network_that_has_no_state_refuses_engines_that_carry_one(name):
     tiny = {"horizon": H, "context_length": T, "max_steps": 1}
     forecaster = Forecaster(name, **tiny).fit(series())
-    with pytest.raises(UnsupportedError, match="Network cannot stream"):
-        forecaster.stream()
+    with pytest.raises(UnsupportedError, match=r"Network has no state to carry.*engine='window'"):
+        forecaster.stream(engine="torch")
+
+
+@pytest.mark.parametrize("name", [*WINDOWED, "lstm", "lstm_panel", "gru", "mlp", "transformer"])
+def test_by_itself_a_stream_forecasts_what_predict_does_while_the_level_changes(name):
+    table = series(number=2, x=1)
+    table["y"] += np.where(table["ds"] >= table["ds"].max() - pd.Timedelta("6h"), 50, 0)
+    past, new = split(table)
+    tiny = {"horizon": H, "context_length": T, "max_steps": 3}
+    forecaster = Forecaster(name, past=["x"], **tiny).fit(past)
+    stream = forecaster.stream()
+    assert stream.engine == "window"
+    for number, values in enumerate(new):
+        stream.step(values)
+        history = table[table["ds"] <= past["ds"].max() + pd.Timedelta(hours=number + 1)]
+        pd.testing.assert_frame_equal(stream.frame(), forecaster.predict(history), rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["lstm", "patchtst", "nlinear"])
+def test_a_window_with_gaps_is_read_as_predict_reads_it(name):
+    table = series(number=2)
+    table.loc[table.index % 60 > 56, "y"] = np.nan  # among the new rows
+    table.loc[[20, 45, 51], "y"] = np.nan
+    past, new = split(table)
+    tiny = {"horizon": H, "context_length": T, "max_steps": 3}
+    forecaster = Forecaster(name, missing="mask", **tiny).fit(past)
+    stream = forecaster.stream()
+    for number, values in enumerate(new[:-3]):
+        stream.step(values)
+        history = table[table["ds"] <= past["ds"].max() + pd.Timedelta(hours=number + 1)]
+        pd.testing.assert_frame_equal(stream.frame(), forecaster.predict(history), rtol=1e-6)
+
+
+def test_a_network_without_a_scale_of_its_window_carries_its_state():
+    few, many = (
+        Forecaster(LSTMModel(hidden_size=5, max_steps=3), horizon=H, context_length=T).fit(series(number=n))
+        for n in (2, 17)
+    )
+    assert (few.stream().engine, many.stream().engine) == ("numpy", "torch")
+
+
+@pytest.mark.parametrize("kind", [pd.Series, pd.DataFrame, pl.Series, pl.DataFrame])
+def test_labels_are_refused_since_nobody_reads_them(kind):
+    stream = Forecaster("lstm", **TINY).fit(series(number=3)).stream()
+    with pytest.raises(DataError, match=r"labels are not read. Got a .*\.to_numpy\(\)"):
+        stream.step(kind(np.ones(3)))
+    assert stream.steps == 0
+
+
+def test_nobody_writes_into_the_forecast_of_a_stream():
+    stream = Forecaster("lstm", **TINY).fit(series()).stream()
+    for answer in (stream.forecast, stream.step(100.0)):
+        with pytest.raises(ValueError, match="read-only"):
+            answer[:] = 0
 
 
 def test_what_a_stream_cannot_know_is_refused():
@@ -256,7 +313,7 @@ def test_what_a_stream_cannot_know_is_refused():
 def test_numba_is_needed_only_where_it_is_asked_for(monkeypatch):
     forecaster = Forecaster("lstm", **TINY).fit(series())
     monkeypatch.setitem(sys.modules, "timeseries.deeplearning.compiled_step", None)
-    assert forecaster.stream().engine == "numpy"
+    assert forecaster.stream(engine="numpy").engine == "numpy"
     with pytest.raises(MissingExtraError, match=r"pip install 'timeseries-deeplearning\[numba\]'"):
         forecaster.stream(engine="numba")
 

@@ -298,9 +298,14 @@ class Forecaster(TableForecaster):
         df : DataFrame or path, optional
             The history to start from, in the layout of the fitted table; the fitted table when absent.
         engine : str
-            "torch", "numpy" (a fraction of the time for a few series, where the network has such a step),
-            "numba" (the same step compiled, which takes some seconds at the start; needs the package numba),
-            or "auto": numpy for up to 16 series.
+            "window" reads the last ``context_length`` rows anew after each observation, and forecasts what
+            ``predict`` would. The others carry the state of a recurrent network in a fraction of the time,
+            but keep the scale of a window (``instance_norm``) as it was at the start, so that forecasts grow
+            worse and intervals too narrow when the level changes: "torch", "numpy" (the fastest for a few
+            series, where the network has such a step), "numba" (the same step compiled, which takes some
+            seconds at the start; needs the package numba). "auto" takes "window" for networks with
+            ``instance_norm`` (the recipes) or without such a state, else numpy for up to 16 series, else
+            torch.
         verbose : bool
             Say what was found in the table, to the standard error stream.
 
@@ -312,8 +317,8 @@ class Forecaster(TableForecaster):
         Raises
         ------
         UnsupportedError
-            When the network needs its whole window for every forecast, the model was fitted with covariates
-            known ahead or a target transform, or has no step in numpy.
+            When the model was fitted with covariates known ahead or a target transform; or the network has no
+            state to carry, or no step in numpy, and the engine needs it.
         MissingExtraError
             When numba is asked for and not installed.
 
@@ -325,7 +330,7 @@ class Forecaster(TableForecaster):
         >>> stream.time.astype("datetime64[M]").astype(str).tolist()
         ['1960-12']
         >>> stream.step(432.0).shape, stream.engine  # series, steps, targets, quantile levels
-        ((1, 2, 1, 5), 'numpy')
+        ((1, 2, 1, 5), 'window')
         """
         require_switch(verbose=verbose)
         panel = self._history(df, None, verbose=verbose)

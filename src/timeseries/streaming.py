@@ -14,14 +14,16 @@ from timeseries.intervals import restrict
 from timeseries.panel import Panel
 from timeseries.tables.layout import plain
 
+UNLABELLED = (np.ndarray, np.generic, float, int, list, tuple)  # which need no look that would take long
+
 
 class Stream:
     """Forecasts of several series that take one new observation of each at a time.
 
-    The network carries its state from one observation to the next, so that it knows all of them, where
-    ``predict`` reads the last ``context_length`` rows. The scaling of the series, and that of the window
-    where the network has one, stay as they were at the start. The forecaster that it comes from is left as it
-    is. A stream belongs to one thread at a time.
+    A network that can carries its state from one observation to the next, so that it knows all of them, where
+    ``predict`` reads the last ``context_length`` rows. One that scales each window by its own statistics, as
+    the recipes do, or needs all of it, reads the window anew after each observation, as ``predict`` would.
+    The forecaster that it comes from is left as it is. A stream belongs to one thread at a time.
 
     Made by ``Forecaster.stream``.
 
@@ -29,6 +31,7 @@ class Stream:
     ----------
     forecast : array of shape (S, H, D, Q)
         What follows the newest observation, in the user's units: series, steps, targets, quantile levels.
+        Not to be written to.
     steps : int
         Observations so far.
     ids : tuple
@@ -38,13 +41,21 @@ class Stream:
     levels : tuple of float or None
         The Q quantile levels; None for a point forecast (Q = 1).
     engine : str
-        "numpy", "numba" or "torch": what computes.
+        "window", or "numpy", "numba" or "torch", which carry the state: what computes.
+
+    Examples
+    --------
+    >>> from timeseries import Forecaster, load_airpassengers
+    >>> past = load_airpassengers()
+    >>> Forecaster("lstm", horizon=2, max_steps=5).fit(past[:-1]).stream()
+    Stream(series=1, steps=0, engine='window')
     """
 
     def __init__(self, fitted: FittedForecaster, panel: Panel, engine: str = "auto") -> None:
         _refuse(fitted, engine)
         origins = last_origins(panel)
         self.forecast = fitted.forecast(panel, origins)  # (S, H, D, Q)
+        self.forecast.flags.writeable = False
         self.steps, self.ids, self.levels = 0, panel.ids, fitted.levels
         self.columns = (*panel.targets, *panel.past)
         self._fitted, self._panel = fitted, panel.tail(1)
@@ -59,9 +70,13 @@ class Stream:
         self._units = self._engine.units(*scaling.values, *targets, fitted.calibration)
         self._gap = rows_since_observed(window)  # (S,)
 
+    def __repr__(self) -> str:
+        """Say how many series there are and how far they are."""
+        return f"Stream(series={len(self.ids)}, steps={self.steps}, engine={self.engine!r})"
+
     @property
     def engine(self) -> str:
-        """Return what computes: "numpy", "numba" or "torch"."""
+        """Return what computes: "window", "numpy", "numba" or "torch"."""
         return self._engine.name
 
     @property
@@ -99,6 +114,7 @@ class Stream:
             self._refuse_infinite(observation, scaled)
         forecast, state = self._engine.step(self._state, scaled, seen, self._gap)  # (S, H, D, P)
         answer, still = self._in_units(forecast, observation)
+        answer.flags.writeable = False
         self._state, self._still, self.forecast = state, still, answer
         self._some_still = self._some_still and bool(still.any())
         self._gap = 1 if seen is None else np.where(seen.any(axis=1), 1, self._gap + 1)  # (S,)
@@ -113,6 +129,11 @@ class Stream:
     def _checked(self, values: Any) -> Floats:
         """Return an observation as (S, C)."""
         shape = self._units.center.shape
+        if _is_labelled(values):
+            raise DataError(
+                f"{self._asked()}, in this order: labels are not read. Got a {type(values).__name__}; put it "
+                "in the order of `stream.ids` and `stream.columns`, and pass its numbers (.to_numpy())."
+            )
         try:
             array = np.asarray(values)
         except ValueError:  # rows of different lengths
@@ -169,6 +190,16 @@ class Stream:
         asked = fitted.answers
         bounds = {"lower": asked.lower, "upper": asked.upper, "integer": asked.integer}
         return restrict(answer, self.levels, **bounds), still  # type: ignore[arg-type]
+
+
+def _is_labelled(values: Any) -> bool:
+    """Tell a table or a column of any library that narwhals knows."""
+    if isinstance(values, UNLABELLED):
+        return False
+    import narwhals.stable.v2 as nw
+
+    opened = nw.from_native(values, pass_through=True, allow_series=True)
+    return isinstance(opened, (nw.DataFrame, nw.LazyFrame, nw.Series))
 
 
 def _refuse(fitted: FittedForecaster, engine: str) -> None:

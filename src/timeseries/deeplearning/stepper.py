@@ -1,12 +1,15 @@
-"""What reads one observation after the other: the step of the network on arrays, or the network itself."""
+"""What reads one observation after the other: a step on arrays or of the network, or the whole window."""
 
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
+from timeseries.deeplearning.engine import FORECAST_BATCH
 from timeseries.deeplearning.networks.base import ForecastNetwork
+from timeseries.deeplearning.networks.instance_normalized import InstanceNormalized
 from timeseries.deeplearning.one_step import (
     NumpyRecurrentStep,
     OneStep,
@@ -20,11 +23,11 @@ from timeseries.errors import MissingExtraError, UnsupportedError
 from timeseries.units import Units
 
 FEW_SERIES = 16  # up to so many numpy is the faster engine, on the machines it was tried on
-ENGINES = ("auto", "numpy", "numba", "torch")
+ENGINES = ("auto", "window", "numpy", "numba", "torch")
 
 
 class NetworkStepper:
-    """Steps of the network itself: for every network that can stream, on every device."""
+    """Steps of the network itself: for every network that can carry its state, on every device."""
 
     name, units = "torch", Units
 
@@ -37,15 +40,52 @@ class NetworkStepper:
     ) -> tuple[npt.NDArray[Any], Any]:
         """Read x (S, C), of which ``seen`` (S, C) is observed; return forecast (S, H, D, P) and state."""
         with torch.inference_mode(), as_written(self.device.type):
-            past = torch.from_numpy(x).to(self.device).unsqueeze(1)  # (S, 1, C)
-            observed = None if seen is None else torch.from_numpy(seen).to(self.device).unsqueeze(1)
-            time_gap = None
-            if self.masked:
-                rows = np.broadcast_to(np.float32(gap), len(x)).copy()  # (S,)
-                time_gap = torch.from_numpy(rows).to(self.device).unsqueeze(1)  # (S, 1)
-            window = Window(past, observed, time_gap, None, self.static)
-            forecast, state = self.network.step(state, window)  # (S, H, D, P)
+            forecast, state = self._read(state, self._row(x, seen, gap))  # (S, H, D, P)
             return forecast.cpu().numpy(), state
+
+    def _read(self, state: Any, row: Window) -> tuple[Tensor, Any]:
+        """Return forecast (S, H, D, P) and state after one more row."""
+        return self.network.step(state, row)
+
+    def _row(self, x: npt.NDArray[np.float32], seen: Any, gap: Any) -> Window:
+        """Return an observation as a window of one step."""
+        past = torch.from_numpy(x).to(self.device).unsqueeze(1)  # (S, 1, C)
+        observed = None
+        if seen is not None:
+            observed = torch.from_numpy(seen).to(self.device).unsqueeze(1)  # (S, 1, C)
+            past = past.masked_fill(~observed, 0.0)  # (S, 1, C)
+        time_gap = None
+        if self.masked:
+            rows = np.broadcast_to(np.float32(gap), len(x)).copy()  # (S,)
+            time_gap = torch.from_numpy(rows).to(self.device).unsqueeze(1)  # (S, 1)
+        return Window(past, observed, time_gap, None, self.static)
+
+
+class WindowStepper(NetworkStepper):
+    """Forecasts from the last T rows alone, which all networks can read anew, as for ``predict``."""
+
+    name = "window"
+
+    def _read(self, state: Window, row: Window) -> tuple[Tensor, Window]:
+        """Return forecast (S, H, D, P) and the window that ends with one more row."""
+        past = torch.cat([state.past[:, 1:], row.past], dim=1)  # (S, T, C)
+        observed, time_gap = None, None
+        if state.observed is not None or row.observed is not None:
+            observed = torch.cat([_seen(state)[:, 1:], _seen(row)], dim=1)  # (S, T, C)
+        if state.time_gap is not None and row.time_gap is not None:
+            time_gap = torch.cat([state.time_gap[:, 1:], row.time_gap], dim=1)  # (S, T)
+        window = Window(past, observed, time_gap, None, self.static)
+        said = []
+        for first in range(0, len(past), FORECAST_BATCH):
+            rows = slice(first, first + FORECAST_BATCH)
+            part = Window._make(None if tensor is None else tensor[rows] for tensor in window)
+            said.append(self.network(part))  # (B, H, D, P)
+        return torch.cat(said), window  # (S, H, D, P)
+
+
+def _seen(window: Window) -> Tensor:
+    """Return what of a window is observed, (S, T, C)."""
+    return torch.ones_like(window.past, dtype=torch.bool) if window.observed is None else window.observed
 
 
 class ArrayStepper:
@@ -66,6 +106,9 @@ def stepper(
 ) -> tuple[NetworkStepper | ArrayStepper, Any]:
     """Let a network read its first window, and return what goes on from there, and its state after it.
 
+    By itself a network goes on from its state where it can, in numpy for a few series; but one that scales
+    each window by its own statistics, or needs the whole of it, reads the window that ends with each row.
+
     Parameters
     ----------
     network : ForecastNetwork
@@ -80,10 +123,12 @@ def stepper(
     Raises
     ------
     UnsupportedError
-        When the network cannot stream, or numpy or numba is asked for and it has no such step.
+        When the network cannot carry a state and is asked to, or has no step in numpy or numba.
     MissingExtraError
         When numba is asked for and not installed.
     """
+    if engine == "window" or (engine == "auto" and not _carries(network, window)):
+        return WindowStepper(network, window, masked=masked), window
     with torch.inference_mode(), as_written(window.past.device.type):
         state = network.start(window)
     name = engine
@@ -101,6 +146,18 @@ def stepper(
             "the head, fitted to series without gaps. Take engine='auto', which takes torch here."
         )
     return NetworkStepper(network, window, masked=masked), state
+
+
+def _carries(network: ForecastNetwork, window: Window) -> bool:
+    """Tell whether a state says as much as the window does: a scale of the window would grow stale in it."""
+    if any(isinstance(part, InstanceNormalized) for part in network.modules()):
+        return False
+    try:
+        with torch.inference_mode(), as_written(window.past.device.type):
+            network.start(window)
+    except UnsupportedError:
+        return False
+    return True
 
 
 def _computed_by(name: str) -> tuple[type[RecurrentStep], type[Units]]:

@@ -368,7 +368,7 @@ def test_a_network_that_cannot_stream_refuses_by_name(name):
     inner = network
     while hasattr(inner, "network"):
         inner = inner.network
-    with pytest.raises(UnsupportedError, match=f"{type(inner).__name__} cannot stream"):
+    with pytest.raises(UnsupportedError, match=f"{type(inner).__name__} has no state to carry"):
         network.start(make_window(POINT))
 
 

@@ -40,8 +40,8 @@ class ForecastNetwork(nn.Module, ABC):
     def start(self, window: Window) -> Any:
         """Read a history and return the state after it."""
         raise UnsupportedError(
-            f"{type(self).__name__} cannot stream: it needs its whole window for every forecast. Take "
-            "predict() over the last rows, or a recurrent network that reads in one direction."
+            f"{type(self).__name__} has no state to carry: it needs its whole window for every forecast. "
+            "Take engine='window', or a recurrent network that reads in one direction."
         )
 
     def step(self, state: Any, window: Window) -> tuple[Tensor, Any]:

@@ -115,8 +115,8 @@ class RecurrentNetwork(ForecastNetwork):
         """Read a history and return the state after it."""
         if self.recurrence.bidirectional:
             raise UnsupportedError(
-                "A bidirectional RecurrentNetwork cannot stream: one direction reads from the newest step "
-                "back. Take predict() over the last rows, or a network that reads in one direction."
+                "A bidirectional RecurrentNetwork has no state to carry: one direction reads from the newest "
+                "step back. Take engine='window', or a network that reads in one direction."
             )
         x, present = self.inputs(window)  # (B, T, F), (B, T)
         stale, length = steps_since_present(present, x)[:, -1], self.position_stride  # (B,)
