@@ -1,6 +1,7 @@
 """One new observation in, one forecast out: microseconds of a step, by engine, history and number of series.
 
     python benchmarks/streaming.py
+    python benchmarks/streaming.py --errors    # instead: what forecasts are worth after thousands of steps
 
 LSTM 2x64, horizon 24, plain (`LSTMModel`) and with the recipe that `Forecaster("lstm")` takes; points alone
 and with two calibrated intervals. Steps of all rows of a table are taken in turn, round by round. Beside
@@ -16,6 +17,7 @@ import numpy as np
 import pandas as pd
 import torch
 
+import sets
 from machine import describe
 from timeseries import Forecaster, LSTMModel
 from timeseries.table_forecaster import Table
@@ -97,12 +99,47 @@ def show(title: str, jobs: dict[str, Job], rounds: int) -> None:
         )
 
 
+def errors() -> None:
+    """Print how good the forecasts of streams are while they go on through the test part of ETTh1.
+
+    Each recipe is fitted to the oil temperature of the rows before, with seed 0; every 8th forecast counts.
+    """
+    whole, protocol = sets.etth1()
+    table = whole[["ds", "OT"]]
+    start = len(table) - protocol.test
+    truth = table["OT"].to_numpy()
+    origins = np.arange(start, len(table) - protocol.horizon, 8)  # (N,)
+    print("| recipe, engine | MAE, first third | MAE, last third | 80 % interval holds, first | last |")
+    print("|---|---|---|---|---|")
+    for recipe in ("lstm", "lstm_panel", "gru"):
+        forecaster = Forecaster(recipe, horizon=protocol.horizon, context_length=protocol.context)
+        forecaster.fit(table[:start])
+        for engine in ("window", "numpy"):
+            stream, found = forecaster.stream(engine=engine), {}
+            for row in range(start, origins[-1] + 1):
+                found[row + 1] = stream.step(truth[row])
+            forecasts = np.concatenate([found[origin] for origin in origins[1:]])[:, :, 0]  # (N, H, Q)
+            future = truth[origins[1:, None] + np.arange(protocol.horizon)]  # (N, H)
+            lower, middle, upper = (forecasts[..., level] for level in (1, 2, 3))  # (N, H) each
+            held = (lower <= future) & (future <= upper)  # (N, H)
+            wrong, third = abs(middle - future), len(future) // 3  # (N, H)
+            parts = slice(third), slice(-third, None)
+            cells = [f"{wrong[part].mean():.3f}" for part in parts]
+            cells += [f"{held[part].mean():.0%}" for part in parts]
+            print(f"| {recipe}, {engine} | {' | '.join(cells)} |", flush=True)
+
+
 def main() -> None:
     """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7)
-    rounds = parser.parse_args().rounds
+    parser.add_argument("--errors", action="store_true", help="how good forecasts are, not how fast")
+    options = parser.parse_args()
+    rounds = options.rounds
     print(describe())
+    if options.errors:
+        errors()
+        return
     point, intervals = plain(()), plain((0.8, 0.95))
     usual = recipe((0.8, 0.95))
     one = table(1, CONTEXT)
@@ -124,6 +161,8 @@ def main() -> None:
         "one series",
         jobs
         | {
+            "recipe, two intervals, window": stepping(usual, one, "window"),
+            "LSTM 2x64, points, window": stepping(point, one, "window"),
             "LSTM 2x64, points, cells of PyTorch and a head alone": bare_cells(),
             "LSTM 2x64, two intervals, predict() instead": lambda: intervals.predict(one),
         },

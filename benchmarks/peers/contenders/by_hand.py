@@ -1,4 +1,4 @@
-"""A training loop as a textbook writes it, with everything that is known to make it fast."""
+"""A training loop as a textbook writes it, with all windows in memory and no DataLoader."""
 
 from typing import Any, ClassVar, NoReturn
 
