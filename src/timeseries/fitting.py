@@ -14,7 +14,7 @@ from timeseries.deeplearning.engine import fit_network, fit_scaling, forecast, s
 from timeseries.deeplearning.gather import Affine, Buffers, ResidentGather
 from timeseries.deeplearning.history import Callback, best_epoch
 from timeseries.deeplearning.models import WindowRegressor
-from timeseries.deeplearning.rehearsal import Rehearsal, choose_device, choose_precision, choose_threads
+from timeseries.deeplearning.rehearsal import Rehearsal, placed
 from timeseries.errors import DataError, SettingError, require_whole
 from timeseries.fitted import Answers, FittedForecaster, memory_of, series_table
 from timeseries.in_sample import measure
@@ -162,11 +162,7 @@ def fit_model(
     scaling = fit_scaling(table, train_rows - lost)
     later = index_windows(seen.panel.offsets, train_rows - lost, seen.panel.lengths, horizon=model.horizon)
     train = training_windows(seen.panel, train_rows - lost, model)
-    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
-    buffers = Buffers(table, context=model.sequence_length, device=model.device)
-    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    model.set_params(threads=choose_threads(model, gather, train))
-    model.set_params(precision=choose_precision(model, gather, train))
+    model, gather = placed(clone(model), table, scaling, train, kept)
     keeper = None if kept is None else kept.run("first")
     trained = fit_network(model, gather, train, later if held.choose else None, callback, keeper=keeper)
     fitted = FittedForecaster(
@@ -192,7 +188,7 @@ def fit_model(
         if keep_validation or not held.rows.any():
             return fitted
         keeper = None if kept is None else kept.run("refit")
-        return _refitted(fitted, panel, buffers, callback, keeper)
+        return _refitted(fitted, panel, gather.buffers, callback, keeper)
     except KeyboardInterrupt as pressed:
         raise TrainingInterrupted(fitted) from pressed
 
@@ -250,11 +246,7 @@ def rehearse(model: WindowRegressor, panel: Panel, target_transform: Sequence[st
     seen = _as_seen(model, panel, target_transform, panel.lengths).panel
     table = series_table(seen, Affine(*segment_statistics(seen.static, np.array([0, len(seen.ids)]))))
     scaling, train = fit_scaling(table, seen.lengths), training_windows(seen, seen.lengths, model)
-    model = clone(model).set_params(device=choose_device(model, table, scaling, train))
-    buffers = Buffers(table, context=model.sequence_length, device=model.device)
-    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
-    model.set_params(threads=choose_threads(model, gather, train))
-    return Rehearsal(model.set_params(precision=choose_precision(model, gather, train)), gather, train)
+    return Rehearsal(*placed(clone(model), table, scaling, train), train)
 
 
 def _refitted(

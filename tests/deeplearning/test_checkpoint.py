@@ -3,6 +3,7 @@
 import shutil
 import signal
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,9 @@ import pandas as pd
 import pytest
 import torch
 
-from timeseries.deeplearning import artifact
+from timeseries.deeplearning import artifact, rehearsal
 from timeseries.deeplearning.checkpoint import Checkpoints, RunKeeper, fingerprint, wanted_checkpoints
-from timeseries.deeplearning.models import CustomModel, LSTMModel
+from timeseries.deeplearning.models import CustomModel, LSTMModel, NLinearModel
 from timeseries.errors import ArtifactError, MissingArtifactError, SettingError
 from timeseries.forecaster import Forecaster
 
@@ -194,8 +195,66 @@ def test_another_number_of_threads_is_told(tmp_path, monkeypatch):
     LSTMModel(**SMALL).fit(X, Y, checkpoint=tmp_path / "run")
     threads = torch.get_num_threads()
     monkeypatch.setattr("torch.get_num_threads", lambda: threads + 1)
-    with pytest.warns(UserWarning, match=f"written with {threads} threads, now there are {threads + 1}"):
+    with pytest.warns(UserWarning, match=f"computed otherwise: threads was {threads}, is {threads + 1}"):
         LSTMModel(**SMALL).fit(X, Y, resume=tmp_path / "run")
+
+
+AUTO = {"device": "auto", "threads": "auto", "precision": "auto"}
+
+
+class Chosen:
+    """Trials that choose what they are told to, and count."""
+
+    def __init__(self, monkeypatch, threads, precision):
+        self.found, self.asked = {"threads": threads, "precision": precision}, []
+        for name in self.found:
+            monkeypatch.setattr(rehearsal, f"choose_{name}", partial(self.choose, name))
+
+    def choose(self, name, model, *_):
+        if getattr(model, name) != "auto":
+            return getattr(model, name)
+        self.asked.append(name)
+        return self.found[name]
+
+
+@pytest.mark.parametrize("of_table", [False, True])
+def test_what_a_trial_chose_is_gone_on_with_whatever_a_second_would_choose(
+    of_table, copies, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("timeseries.deeplearning.checkpoint.has_bfloat16", lambda device: True)
+    monkeypatch.setattr("timeseries.deeplearning.runtime.has_bfloat16", lambda device: True)
+    monkeypatch.setattr("timeseries.deeplearning.checkpoint.number_of_threads", lambda: 8)
+    given, settings = (X, Y), {"sequence_length": 5} | AUTO
+    if of_table:
+        given, settings = (TABLE,), {"horizon": 3, "context_length": 6} | AUTO
+    fresh = partial(Forecaster if of_table else LSTMModel, hidden_size=4, epochs=3, **settings)
+    if of_table:
+        fresh = partial(fresh, "lstm")
+    first = Chosen(monkeypatch, 2, "bfloat16")
+    whole = fresh().fit(*given, checkpoint=Checkpoints(path=tmp_path / "run", steps=1))
+    assert first.asked == ["threads", "precision"]
+    second = Chosen(monkeypatch, 1, "float32")
+    gone_on = fresh().fit(*given, resume=copies[1])
+    assert second.asked == []
+    for made in (whole, gone_on):
+        told = made.fitted_.model.settings() if of_table else made.fitted_settings_
+        assert (told["device"], told["threads"], told["precision"]) == ("cpu", 2, "bfloat16")
+    assert_same(gone_on, whole)
+
+
+def test_what_this_machine_does_not_have_is_chosen_anew_and_told(tmp_path, monkeypatch):
+    settings = {"sequence_length": 5, "epochs": 3} | AUTO
+    with monkeypatch.context() as patch:
+        Chosen(patch, 2, "bfloat16")
+        patch.setattr("timeseries.deeplearning.runtime.has_bfloat16", lambda device: True)
+        NLinearModel(**settings).fit(X, Y, checkpoint=tmp_path / "run")
+    monkeypatch.setattr("timeseries.deeplearning.checkpoint.number_of_threads", lambda: 1)
+    monkeypatch.setattr("timeseries.deeplearning.checkpoint.has_bfloat16", lambda device: False)
+    second = Chosen(monkeypatch, 1, "float32")
+    message = "precision was 'bfloat16', is 'float32'; threads was 2, is 1"
+    with pytest.warns(UserWarning, match=message):
+        NLinearModel(**settings).fit(X, Y, resume=tmp_path / "run")
+    assert second.asked == ["threads", "precision"]
 
 
 def test_files_that_are_no_checkpoint_are_refused(tmp_path):

@@ -60,7 +60,8 @@ def changed(state, place, value):
 DELETE = "(taken out)"
 NUMBERS = ("runs", "fit", "numbers")
 MANIFEST = [
-    *[((name,), value) for name in ("identity", "threads", "runs") for value in (None, [], "x")],
+    *[((name,), value) for name in ("identity", "placement", "runs") for value in (None, [], "x")],
+    *[(("placement",), value) for value in ({}, {"device": "cpu", "threads": True, "precision": "float32"})],
     *[(("runs", "fit"), value) for value in (None, [], {}, {"over": False})],
     *[
         ((*NUMBERS, name), DELETE)

@@ -5,6 +5,7 @@ the state of the run under way, the result of every run that is over (a fit may 
 be the same for the steps to come to be the same: settings, data, versions.
 """
 
+import copy
 import hashlib
 import signal
 import threading
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from os import PathLike
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,15 +26,29 @@ from timeseries import __version__
 from timeseries.deeplearning import artifact
 from timeseries.deeplearning.atomic_file import writing
 from timeseries.deeplearning.history import EpochRecord, Keeper, RunState
+from timeseries.deeplearning.runtime import available_devices, has_bfloat16, number_of_threads
 from timeseries.deeplearning.strict_json import plain_json
 from timeseries.errors import LONGEST, ArtifactError, SettingError, require_path, require_whole, shown
 
 EVERY_SECONDS = 60.0
-PARTS = {"identity": dict, "threads": int, "runs": dict}
+PARTS = {"identity": dict, "placement": dict, "runs": dict}
 """What the manifest of a checkpoint holds beside its kind."""
+PLACEMENT = {"device": str, "threads": int, "precision": str}
+"""Where and how a fit computes, which may have been chosen by a trial."""
 RUNS = {"fit", "first", "refit"}
 """The names of the runs that there are."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Placed(Protocol):
+    """Settings of a model that say where and how it computes, or "auto"."""
+
+    device: str
+    threads: int | str | None
+    precision: str
+
+
+PlacedModel = TypeVar("PlacedModel", bound=Placed)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,8 +171,7 @@ class CheckpointFile:
     def __init__(self, wanted: Checkpoints, identity: Mapping[str, Any]) -> None:
         self.wanted = wanted
         self.identity = {"library": __version__, "torch": torch.__version__, **identity}
-        told = identity["settings"].get("threads")
-        self.threads = told if isinstance(told, int) else torch.get_num_threads()
+        self.placement: dict[str, Any] = {}
         self.runs: dict[str, Any] = {}
         self.arrays: dict[str, npt.NDArray[Any]] = {}
         if wanted.resume is not None:
@@ -176,19 +190,41 @@ class CheckpointFile:
                 f"{path} lacks a part of a checkpoint or holds another one: it must hold "
                 f"{', '.join(PARTS)}, with runs named {', '.join(sorted(RUNS))}."
             )
+        placement = manifest["placement"]
+        if {name: type(value) for name, value in placement.items()} != PLACEMENT:
+            raise ArtifactError(f"{path} does not say where it was written: {shown(placement)}.")
         told = differences(manifest["identity"], self.identity)
         if told:
             raise ArtifactError(
                 f"Cannot go on from {path}: it was written by another fit. {told}. Give the same "
                 "settings and data, or fit without resume."
             )
-        if manifest["threads"] != self.threads:
+        self.placement = placement
+        self.runs, self.arrays = manifest["runs"], stored.tensors
+
+    def begun(self, model: PlacedModel) -> PlacedModel:
+        """Return a copy of a model that has in place of "auto" what the fit chose that wrote the file.
+
+        What this machine does not have stays "auto".
+        """
+        there = copy.copy(model)
+        for name, value in self.placement.items():
+            if getattr(there, name) == "auto" and _is_possible(name, value, there.device):
+                setattr(there, name, value)
+        return there
+
+    def place(self, model: PlacedModel) -> None:
+        """Note where the fit computes, and warn where it began elsewhere."""
+        threads = model.threads if isinstance(model.threads, int) else number_of_threads()
+        now = {"device": model.device, "threads": threads, "precision": model.precision}
+        told = differences(self.placement, now) if self.placement else ""
+        if told:
             warnings.warn(
-                f"{path} was written with {manifest['threads']} threads, now there are "
-                f"{self.threads}: the weights may differ in their last bits.",
+                f"{self.wanted.resume} was written by a fit that computed otherwise: {told}. The weights may "
+                "differ in their last bits.",
                 stacklevel=5,
             )
-        self.runs, self.arrays = manifest["runs"], stored.tensors
+        self.placement = now
 
     def run(self, name: str) -> "RunKeeper":
         """Return the keeper of one of the runs of the fit."""
@@ -203,7 +239,7 @@ class CheckpointFile:
         manifest: dict[str, Any] = {
             "kind": "checkpoint",
             "identity": self.identity,
-            "threads": self.threads,
+            "placement": self.placement,
             "runs": self.runs,
         }
         artifact.write(self.wanted.path, artifact.Artifact(plain_json(manifest), self.arrays))
@@ -213,6 +249,15 @@ class CheckpointFile:
         prefix = f"{name}."
         kept = {key: array for key, array in self.arrays.items() if key.startswith(prefix)}
         return {key.removeprefix(prefix): torch.from_numpy(array.copy()) for key, array in kept.items()}
+
+
+def _is_possible(name: str, value: Any, device: str) -> bool:
+    """Tell whether a fit can compute here as one did elsewhere; its precision where its device is known."""
+    if name == "device":
+        return value in available_devices()
+    if name == "threads":
+        return bool(1 <= value <= number_of_threads())
+    return value == "float32" or bool(value == "bfloat16" and has_bfloat16(device))
 
 
 class RunKeeper(Keeper):

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from timeseries.deeplearning.checkpoint import CheckpointFile
 from timeseries.deeplearning.engine import Model, batches_of, build, learning, sizes_for
 from timeseries.deeplearning.gather import Batch, Batches, Buffers, ResidentGather, Scaling, SeriesTable
 from timeseries.deeplearning.losses import make_loss
@@ -27,6 +28,7 @@ from timeseries.windows import WindowIndex
 
 LOG = logging.getLogger("timeseries")
 Result = TypeVar("Result")
+AnyModel = TypeVar("AnyModel", bound=Model)
 RATES = (1e-7, 10.0)  # between which a learning rate is looked for
 WATCHED = 256  # windows whose loss is compared after every step
 VISIBLE = 0.01  # share of the first loss that a fall must have
@@ -35,6 +37,28 @@ BATCH_SIZES = (8, 4096)  # between which a batch size is looked for
 COMPARED_STEPS = 30  # after which the losses of two precisions are compared,
 UNHARMED = 0.01  # which may differ by this share
 GOOD_SHARE = 0.9  # of the highest throughput, that a smaller batch may give away
+
+
+def placed(
+    model: AnyModel,
+    table: SeriesTable,
+    scaling: Scaling,
+    train: WindowIndex,
+    kept: CheckpointFile | None = None,
+) -> tuple[AnyModel, ResidentGather]:
+    """Return a copy of a model with device, threads and precision to train with, and the door to the windows.
+
+    A checkpoint to go on from says what was chosen, and is told what is.
+    """
+    there = copy.copy(model) if kept is None else kept.begun(model)
+    there.device = choose_device(there, table, scaling, train)
+    buffers = Buffers(table, context=model.sequence_length, device=there.device)
+    gather = ResidentGather(buffers, scaling, horizon=model.horizon)
+    there.threads = choose_threads(there, gather, train)
+    there.precision = choose_precision(there, gather, train)
+    if kept is not None:
+        kept.place(there)
+    return there, gather
 
 
 def choose_device(model: Model, table: SeriesTable, scaling: Scaling, train: WindowIndex) -> str:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
-from copy import copy
 from os import PathLike
 from typing import Any, ClassVar, Self
 
@@ -40,11 +39,9 @@ from timeseries.deeplearning.rehearsal import (
     BatchSizeCurve,
     LearningRateCurve,
     Rehearsal,
-    choose_device,
-    choose_precision,
-    choose_threads,
     find_batch_size,
     find_learning_rate,
+    placed,
 )
 from timeseries.deeplearning.training_settings import TrainingSettings
 from timeseries.deeplearning.window import Sizes
@@ -173,25 +170,25 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
         if verbose and (notes := [*advice(self.name, self.settings(), len(data.train))]):
             tell("\n".join(notes))
         wanted = wanted_checkpoints(checkpoint, resume)
-        keeper = None
+        kept = None
         if wanted is not None:
             how = {"fit": {"validation_split": validation_split}, "data": data.fingerprint()}
             settings = self.stored_settings()
-            keeper = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how}).run("fit")
-        placed, gather = self._placed(data)
+            kept = CheckpointFile(wanted, {"model": self.name, "settings": settings, **how})
+        there, gather = self._placed(data, kept)
         with sole_writer(wanted):
             self.network_, self.history_, interrupted = fit_network(
-                placed,
+                there,
                 gather,
                 train=data.train,
                 validation=data.validation if len(data.validation) else None,
                 callback=callback,
-                keeper=keeper,
+                keeper=None if kept is None else kept.run("fit"),
             )
         self.sizes_ = sizes_for(self, data.table)
         self.center_, self.scale_ = data.scaling.center, data.scaling.scale  # (1, F+D) each
         self.one_target_, self.one_per_sequence_ = data.targets.one_target, data.targets.one_per_sequence
-        self.fitted_settings_ = placed.settings()
+        self.fitted_settings_ = there.settings()
         if interrupted:
             raise KeyboardInterrupt
         return self
@@ -366,18 +363,12 @@ class WindowRegressor(TrainingSettings, RegressorMixin, BaseEstimator, ABC):  # 
     def _rehearsal(self, X: npt.ArrayLike, y: npt.ArrayLike) -> Rehearsal:
         tried = clone(self)
         data = prepare(tried, X, y)
-        placed, gather = tried._placed(data)
-        return Rehearsal(placed, gather, data.train)
+        there, gather = tried._placed(data)
+        return Rehearsal(there, gather, data.train)
 
-    def _placed(self, data: Prepared) -> tuple[Self, ResidentGather]:
-        """Return a copy with device, threads and precision to train with, and the door to the windows."""
-        scaling, placed = Scaling(repeated(data.scaling, data.table)), copy(self)
-        placed.device = choose_device(self, data.table, scaling, data.train)
-        buffers = Buffers(data.table, context=self.sequence_length, device=placed.device)
-        gather = ResidentGather(buffers, scaling, horizon=self.horizon)
-        placed.threads = choose_threads(placed, gather, data.train)
-        placed.precision = choose_precision(placed, gather, data.train)
-        return placed, gather
+    def _placed(self, data: Prepared, kept: CheckpointFile | None = None) -> tuple[Self, ResidentGather]:
+        scaling = Scaling(repeated(data.scaling, data.table))
+        return placed(self, data.table, scaling, data.train, kept)
 
     def _refuse_unfitted(self) -> None:
         if not hasattr(self, "network_"):
