@@ -50,6 +50,7 @@ LAYERS = [  # a module may import from the lines above its own, and from its own
     ["timeseries.deeplearning.gather", "timeseries.deeplearning.checkpoint"],
     [
         "timeseries.deeplearning.augmentation",
+        "timeseries.deeplearning.crowding",
         "timeseries.deeplearning.loss_record",
         "timeseries.deeplearning.networks",
     ],

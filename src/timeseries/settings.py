@@ -115,6 +115,8 @@ class Rule(NamedTuple):
         if self.callables and callable(value):
             return None
         right_kind = isinstance(value, (tuple, list) if self.kind is tuple else self.kind)
+        if self.kind == (Integral, str) and isinstance(value, str):
+            right_kind = value in self.choices
         if not right_kind or (isinstance(value, bool) and self.kind is not bool):
             several = ", or several of them" if self.several else ""
             return f"{name} must be {EXPECTED[self.kind]}{several}, got {shown(value)}"

@@ -33,6 +33,7 @@ UNHEARD = (  # what only Python can do wrong
     "This forecaster is not fitted yet.",
     "but the windows of X do not",
     "Forecaster(",
+    "is not possible in a forked process",
 )
 CODE = ("frame", "pd.")  # what stands on a line of its own, after IN_PYTHON
 PYTHON = re.compile(

@@ -71,7 +71,8 @@ def test_threads_are_a_number_or_left_open(threads):
         (1025, "threads must be between 1 and 1024, got 1025"),
         (1.5, "threads must be a whole number or 'auto', got 1.5"),
         (True, "threads must be a whole number or 'auto', got True"),
-        ("all", r"Unknown threads 'all'\. Known: auto"),
+        ("all", "threads must be a whole number or 'auto', got 'all'"),
+        ("2", "threads must be a whole number or 'auto', got '2'"),
     ],
 )
 def test_other_threads_are_refused(threads, problem):

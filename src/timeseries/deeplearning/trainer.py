@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import ReduceLROnPlateau
 
 from timeseries.deeplearning.augmentation import augment, generator_of
+from timeseries.deeplearning.crowding import CrowdWatch
 from timeseries.deeplearning.gather import Batch, Batches
 from timeseries.deeplearning.history import (
     Callback,
@@ -156,6 +157,7 @@ class Trainer:
         return run
 
     def _epochs(self, run: "_Run", train: Batches, validation: Batches | None) -> None:
+        crowd = CrowdWatch()
         for epoch, steps in enumerate(run.plan.epochs):
             if epoch < len(run.history):
                 continue  # of a run that was taken up
@@ -169,6 +171,7 @@ class Trainer:
             run.learner.epoch(record["train_loss"] if val_loss is None else val_loss)
             wants_end = self.callback.epoch(record)
             self.keeper.epoch(run.state)
+            crowd.look()
             if wants_end:
                 break
 

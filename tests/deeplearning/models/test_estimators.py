@@ -403,7 +403,7 @@ def test_the_device_is_chosen_where_it_is_left_open(monkeypatch, tmp_path):
     assert next(model.network_.parameters()).device.type in ("cpu", "cuda", "mps")
     model.save(tmp_path / "m")
     np.testing.assert_allclose(LSTMModel.load(tmp_path / "m").predict(X), model.predict(X), rtol=1e-4)
-    monkeypatch.setattr("timeseries.deeplearning.models.base.choose_device", lambda *parts: "cpu")
+    monkeypatch.setattr("timeseries.deeplearning.rehearsal.choose_device", lambda *parts: "cpu")
     expected = make("lstm", epochs=1).fit(X, y).predict(X)
     np.testing.assert_array_equal(make("lstm", epochs=1, device="auto").fit(X, y).predict(X), expected)
 
