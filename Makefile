@@ -35,6 +35,7 @@ fuzz: .venv-fuzz/installed  ## ten minutes of made-up model files
 	OMP_NUM_THREADS=1 .venv-fuzz/bin/python fuzz/loader.py -max_total_time=600 -max_len=30000 -timeout=20 -rss_limit_mb=2000
 
 bench: $(VENV)/installed  ## speed beside the peers; about three hours, and 10 GB of environments before
+	@test -n "$$TIMESERIES_DATA" || { echo "Set TIMESERIES_DATA to the folder that holds the data sets."; exit 2; }
 	$(BIN)/python benchmarks/peers/make_environments.py
 	$(BIN)/python benchmarks/speed.py
 

@@ -11,7 +11,7 @@ except ImportError:  # on Windows, where nobody counts
 from timeseries.deeplearning.runtime import number_of_threads
 
 SECONDS = 2.0  # before which a training is over soon anyway
-INTERRUPTIONS = 100.0  # a second; beside other work there are 150 to 350, on quiet cores a few
+INTERRUPTIONS = 100.0  # a second; beside other work there were 150 to 330, on quiet cores 20 to 45
 LOG = logging.getLogger("timeseries")
 
 
