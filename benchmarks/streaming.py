@@ -108,7 +108,7 @@ def errors() -> None:
     table = whole[["ds", "OT"]]
     start = len(table) - protocol.test
     truth = table["OT"].to_numpy()
-    origins = np.arange(start, len(table) - protocol.horizon, 8)  # (N,)
+    origins = np.arange(start + 8, len(table) - protocol.horizon, 8)  # (N,) the first after 8 steps
     print("| recipe, engine | MAE, first third | MAE, last third | 80 % interval holds, first | last |")
     print("|---|---|---|---|---|")
     for recipe in ("lstm", "lstm_panel", "gru"):
@@ -116,10 +116,10 @@ def errors() -> None:
         forecaster.fit(table[:start])
         for engine in ("window", "numpy"):
             stream, found = forecaster.stream(engine=engine), {}
-            for row in range(start, origins[-1] + 1):
+            for row in range(start, origins[-1]):
                 found[row + 1] = stream.step(truth[row])
-            forecasts = np.concatenate([found[origin] for origin in origins[1:]])[:, :, 0]  # (N, H, Q)
-            future = truth[origins[1:, None] + np.arange(protocol.horizon)]  # (N, H)
+            forecasts = np.concatenate([found[origin] for origin in origins])[:, :, 0]  # (N, H, Q)
+            future = truth[origins[:, None] + np.arange(protocol.horizon)]  # (N, H)
             lower, middle, upper = (forecasts[..., level] for level in (1, 2, 3))  # (N, H) each
             held = (lower <= future) & (future <= upper)  # (N, H)
             wrong, third = abs(middle - future), len(future) // 3  # (N, H)
