@@ -127,10 +127,16 @@ def stepper(
     MissingExtraError
         When numba is asked for and not installed.
     """
-    if engine == "window" or (engine == "auto" and not _carries(network, window)):
+    state = None
+    if engine != "window" and not (engine == "auto" and _has_scale_of_window(network)):
+        try:
+            with torch.inference_mode(), as_written(window.past.device.type):
+                state = network.start(window)
+        except UnsupportedError:
+            if engine != "auto":
+                raise
+    if state is None:
         return WindowStepper(network, window, masked=masked), window
-    with torch.inference_mode(), as_written(window.past.device.type):
-        state = network.start(window)
     name = engine
     if engine == "auto":
         name = "numpy" if len(window.past) <= FEW_SERIES else "torch"
@@ -148,16 +154,9 @@ def stepper(
     return NetworkStepper(network, window, masked=masked), state
 
 
-def _carries(network: ForecastNetwork, window: Window) -> bool:
-    """Tell whether a state says as much as the window does: a scale of the window would grow stale in it."""
-    if any(isinstance(part, InstanceNormalized) for part in network.modules()):
-        return False
-    try:
-        with torch.inference_mode(), as_written(window.past.device.type):
-            network.start(window)
-    except UnsupportedError:
-        return False
-    return True
+def _has_scale_of_window(network: ForecastNetwork) -> bool:
+    """Tell whether a network scales each window by its own statistics, which would grow stale in a state."""
+    return any(isinstance(part, InstanceNormalized) for part in network.modules())
 
 
 def _computed_by(name: str) -> tuple[type[RecurrentStep], type[Units]]:
