@@ -1,6 +1,8 @@
 """What belongs to the process while a network trains."""
 
 import math
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
@@ -89,6 +91,26 @@ def test_a_number_of_threads_is_for_the_calling_thread_alone(alone):
         assert torch.get_num_threads() == elsewhere() == 2
     finally:
         torch.set_num_threads(before)
+
+
+ENDING = """
+import threading
+import torch
+from timeseries.deeplearning import runtime
+
+def work():
+    threading.main_thread().join()
+    with runtime.threads(torch.get_num_threads() + 1):
+        pass
+    print("done")
+
+threading.Thread(target=work).start()
+"""
+
+
+def test_a_thread_that_outlives_the_main_one_can_still_set_its_number():
+    done = subprocess.run([sys.executable, "-c", ENDING], capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("done\n", "")
 
 
 def test_several_threads_are_refused_in_a_forked_process(monkeypatch):

@@ -10,9 +10,9 @@ import platform
 import re
 import sys
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import cache
+from threading import Thread
 from typing import Any
 
 import torch
@@ -54,7 +54,7 @@ def has_bfloat16(device: str) -> bool:
     """
     if device == "cpu":
         able = torch.cpu.get_capabilities()
-        itself = able.get("avx512_bf16") or able.get("amx_bf16")
+        itself = any(able.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))  # the last of ARM
         return bool(itself and torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)
 
@@ -123,8 +123,12 @@ def threads(number: int | str | None) -> Iterator[None]:
 
 
 def _in_new_thread(call: Callable[..., Any], *given: Any) -> Any:
-    with ThreadPoolExecutor(1) as new:
-        return new.submit(call, *given).result()
+    """Return what a thread says that never computed; a pool would refuse it while the process ends."""
+    said: list[Any] = []
+    new = Thread(target=lambda: said.append(call(*given)))
+    new.start()
+    new.join()
+    return said[0]
 
 
 @contextmanager
